@@ -1,0 +1,64 @@
+// The words of a hot record that hold facts, as bit fields. Both words are functions of their fields: no other file
+// shifts or masks them.
+//
+//   facts       epoch 40 | reason 8 | verdict 4 | flags 12        (low to high)
+//   principals  issuer 12 | key 12 | audiences 16 | reserved 24
+#pragma once
+
+#include <cstdint>
+
+#include "shm/verdict.hpp"
+
+namespace authcache::shm {
+
+inline constexpr unsigned kEpochBits = 40;       // one raise a microsecond lasts 12 days; the writer replaces the table first
+inline constexpr std::uint64_t kEpochMax = (std::uint64_t{1} << kEpochBits) - 1;
+inline constexpr std::uint32_t kIssuersMax = 1024;  // index 0: no issuer
+inline constexpr std::uint32_t kKeysMax = 4096;     // index 0: no key; 64 profiles at most, 64 keys each on average
+inline constexpr std::uint32_t kAudienceBits = 16;
+inline constexpr std::uint32_t kGrantBits = 64;
+
+enum RecordFlag : std::uint16_t {
+  kHasConfirmation = 1,  // sender-constrained: the thumbprint stands in the text
+  kGrantsInText = 2,     // some scope or permission has no bit: the bits say yes, only the text says no
+  kAudienceInText = 4,   // the same for audiences
+  kTextOnSocket = 8,     // the text did not fit: the daemon has it
+  kIsJws = 16,           // the cold part's token hash is that of a signing input
+};
+
+struct Facts {
+  std::uint64_t epoch;  // the epoch counter when the flight that proved this began
+  Verdict verdict;      // kValid or kInvalid
+  Reason reason;
+  std::uint16_t flags;
+};
+
+struct Principals {
+  std::uint32_t issuer;
+  std::uint32_t key;
+  std::uint16_t audiences;
+};
+
+constexpr std::uint64_t pack_facts(const Facts& facts) {
+  return (facts.epoch & kEpochMax) | (std::uint64_t{static_cast<std::uint8_t>(facts.reason)} << 40) |
+         (std::uint64_t{static_cast<std::uint8_t>(facts.verdict)} << 48) | (std::uint64_t{facts.flags} << 52);
+}
+constexpr Facts unpack_facts(std::uint64_t word) {
+  return {word & kEpochMax, static_cast<Verdict>((word >> 48) & 0xf), static_cast<Reason>((word >> 40) & 0xff),
+          static_cast<std::uint16_t>(word >> 52)};
+}
+
+// The indices are masked to the arrays' sizes, so that no word, whoever wrote it, leads a reader out of them.
+constexpr std::uint64_t pack_principals(const Principals& principals) {
+  return std::uint64_t{principals.issuer & 0xfff} | (std::uint64_t{principals.key & 0xfff} << 12) |
+         (std::uint64_t{principals.audiences} << 24);
+}
+constexpr Principals unpack_principals(std::uint64_t word) {
+  return {static_cast<std::uint32_t>(word & (kIssuersMax - 1)), static_cast<std::uint32_t>((word >> 12) & (kKeysMax - 1)),
+          static_cast<std::uint16_t>(word >> 24)};
+}
+
+static_assert((kIssuersMax & (kIssuersMax - 1)) == 0 && kIssuersMax <= 4096);
+static_assert((kKeysMax & (kKeysMax - 1)) == 0 && kKeysMax <= 4096);
+
+}  // namespace authcache::shm

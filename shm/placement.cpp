@@ -1,0 +1,155 @@
+// Where a record goes: a two-choice cuckoo table with buckets of two. A record lives in one of its key's two buckets;
+// when both are full, a breadth-first search finds the shortest chain of records that can each step to its other
+// bucket, and the chain is moved from its far end, each step published before the old copy is killed. So a reader
+// may miss a record that moves under its look (slow, never wrong) and never sees it twice with different facts.
+#include <array>
+
+#include "shm/table_writer.hpp"
+
+namespace authcache::shm {
+namespace {
+
+using A = StdAtomics;
+
+// At 85 % load a free slot is almost always within three steps; 256 slots looked at is four to five steps deep.
+constexpr std::size_t kSearchMax = 256;
+// Hints come from clients and may all say "used": the hand stops here and takes what it stands on.
+constexpr int kHandStepsMax = 64;
+
+}  // namespace
+
+std::optional<std::uint64_t> TableWriter::slot_for(const BucketPair& pair, bool negative, std::uint64_t now_ns) {
+  for (const std::uint64_t bucket : {pair.first, pair.second}) {
+    if (const auto slot = free_slot_in(bucket, now_ns)) return slot;
+  }
+  if (const auto slot = open_path(pair, now_ns)) return slot;
+  const auto victim = victim_in(pair, negative);
+  if (victim) kill_at(*victim, SlotState::kEvicted);
+  return victim;
+}
+
+std::optional<std::uint64_t> TableWriter::free_slot_in(std::uint64_t bucket, std::uint64_t now_ns) {
+  for (std::uint64_t slot = bucket * kSlotsPerBucket; slot < (bucket + 1) * kSlotsPerBucket; ++slot) {
+    if (!is_live(slot)) return slot;
+    if (is_spent(slot, now_ns)) {
+      kill_at(slot, SlotState::kExpired);
+      return slot;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> TableWriter::open_path(const BucketPair& pair, std::uint64_t now_ns) {
+  struct Step {
+    std::uint64_t slot;
+    std::size_t parent;  // index into steps; kSearchMax for a root
+  };
+  std::array<Step, kSearchMax> steps;
+  std::size_t count = 0;
+  const auto add_bucket = [&](std::uint64_t bucket, std::size_t parent) {
+    for (std::uint64_t slot = bucket * kSlotsPerBucket; slot < (bucket + 1) * kSlotsPerBucket && count < kSearchMax; ++slot) {
+      steps[count++] = {slot, parent};
+    }
+  };
+  const auto on_path = [&](std::uint64_t slot, std::size_t at) {
+    for (; at != kSearchMax; at = steps[at].parent) {
+      if (steps[at].slot == slot) return true;
+    }
+    return false;
+  };
+  add_bucket(pair.first, kSearchMax);
+  add_bucket(pair.second, kSearchMax);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t from = steps[i].slot;
+    const BucketPair both = buckets_of(peek(from).key, view().secret.data(), view().geometry.buckets);
+    const std::uint64_t other = both.first == from / kSlotsPerBucket ? both.second : both.first;
+    const auto free = free_slot_in(other, now_ns);
+    if (!free) {
+      if (!on_path(other * kSlotsPerBucket, i) && !on_path(other * kSlotsPerBucket + 1, i)) add_bucket(other, i);
+      continue;
+    }
+    std::uint64_t to = *free;
+    for (std::size_t at = i; at != kSearchMax; at = steps[at].parent) {
+      if (is_live(steps[at].slot)) move(steps[at].slot, to);
+      to = steps[at].slot;
+    }
+    return to;
+  }
+  return std::nullopt;
+}
+
+void TableWriter::move(std::uint64_t from, std::uint64_t to) {
+  const HotRecord hot = peek(from);
+  const ColdRecord cold = load_cold(view().cold(from));
+  Slot& target = view().slot(to);
+  const std::uint64_t sequence = begin_publish(target);
+  Cold& cold_target = view().cold(to);
+  const Cold& cold_source = view().cold(from);
+  A::store_release(cold_target.text, A::load_relaxed(cold_source.text));
+  A::store_release(cold_target.expires_wall_ns, A::load_relaxed(cold_source.expires_wall_ns));
+  A::store_release(cold_target.issued_wall_ns, A::load_relaxed(cold_source.issued_wall_ns));
+  A::store_release(cold_target.profile_id, A::load_relaxed(cold_source.profile_id));
+  for (std::size_t i = 0; i < cold.token.size(); ++i) A::store_release(cold_target.token[i], cold.token[i]);
+  A::store_release(cold_target.checksum, cold.checksum);
+  end_publish(target, hot, sequence);
+  // Published before killed: a reader between the two finds either copy, and they are equal.
+  kill_slot(view().slot(from), SlotState::kMoved);
+  if (recency_ != nullptr) recency_[to] = recency_[from];
+  if (is_negative(to)) negative_order_.push_back({to, A::load_relaxed(target.control)});
+  A::store_relaxed(view().header().moved, A::load_relaxed(view().header().moved) + 1);
+  if (observer_ != nullptr) {
+    observer_->removed(from);
+    observer_->placed(to);
+  }
+}
+
+std::optional<std::uint64_t> TableWriter::victim_in(const BucketPair& pair, bool negative) const {
+  std::optional<std::uint64_t> any;
+  std::optional<std::uint64_t> unused;
+  for (const std::uint64_t bucket : {pair.first, pair.second}) {
+    for (std::uint64_t slot = bucket * kSlotsPerBucket; slot < (bucket + 1) * kSlotsPerBucket; ++slot) {
+      if (is_negative(slot)) return slot;
+      if (!used_lately(slot)) unused = slot;
+      any = slot;
+    }
+  }
+  if (negative) return std::nullopt;
+  return unused ? unused : any;
+}
+
+// Brings the live count under the capacity. SIEVE's hand: a record that was used since the hand last came by is
+// passed over once.
+bool TableWriter::make_room(bool negative, std::uint64_t now_ns) {
+  if (live_ < view().geometry.capacity) return true;
+  std::optional<std::uint64_t> fallback;
+  for (std::uint64_t looked = 0, steps = 0; steps < kHandStepsMax && looked < view().geometry.slots; ++looked) {
+    const std::uint64_t slot = evict_hand_;
+    if (++evict_hand_ == view().geometry.slots) evict_hand_ = 0;
+    if (!is_live(slot)) continue;
+    ++steps;
+    const bool spent = is_spent(slot, now_ns);
+    const bool takes = spent || is_negative(slot) || (!negative && !used_lately(slot));
+    if (takes) {
+      kill_at(slot, spent ? SlotState::kExpired : SlotState::kEvicted);
+      return true;
+    }
+    if (recency_ != nullptr && !negative) recency_[slot] = 0;
+    if (!negative) fallback = slot;
+  }
+  if (!fallback) return false;
+  kill_at(*fallback, SlotState::kEvicted);
+  return true;
+}
+
+void TableWriter::enforce_negative_quota() {
+  const std::uint64_t max = A::load_relaxed(view().header().negative_max);
+  while (!negative_order_.empty() && (negative_ >= max || negative_order_.size() > 2 * max)) {
+    const NegativeSlot oldest = negative_order_.front();
+    negative_order_.pop_front();
+    if (A::load_relaxed(view().slot(oldest.slot).control) == oldest.control) kill_at(oldest.slot, SlotState::kEvicted);
+  }
+}
+
+bool TableWriter::used_lately(std::uint64_t slot) const { return recency_ != nullptr && recency_[slot] != 0; }
+
+}  // namespace authcache::shm

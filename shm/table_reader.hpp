@@ -1,0 +1,128 @@
+// Reading the table: what a lookup does between the digest and the verdict. Any thread of any process; no lock, no
+// system call, no allocation, a bounded number of steps.
+//
+// A record counts only if it is live, whole, before its deadline, and admitted at or after the last raise of every
+// epoch that covers it; and a table counts only while its writer is alive and it is not retired. Callers ask in this
+// order: heartbeat - clock - find - is_current - (evaluate) - still_serving. The state is loaded again after the last
+// record load, because a range may be given up (zeros, state RETIRED) at any time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "shm/table_view.hpp"
+
+namespace authcache::shm {
+
+inline constexpr int kFindTries = 3;  // a slot that changes under three looks is being rewritten: a miss is cheaper
+
+struct Found {
+  HotRecord record;
+  std::uint64_t slot = 0;
+};
+
+template <class A>
+void prefetch_buckets(const BasicTableView<A>& view, const BucketPair& pair) {
+  for (const std::uint64_t bucket : {pair.first, pair.second}) {
+    const auto* line = reinterpret_cast<const char*>(&view.slot(bucket * kSlotsPerBucket));
+    __builtin_prefetch(line);
+    __builtin_prefetch(line + kSlotBytes);
+  }
+}
+
+template <class A>
+bool find(const BasicTableView<A>& view, const Key& key, const BucketPair& pair, Found& out) {
+  for (int attempt = 0; attempt < kFindTries; ++attempt) {
+    bool changed = false;
+    for (const std::uint64_t bucket : {pair.first, pair.second}) {
+      for (std::uint64_t slot = bucket * kSlotsPerBucket; slot < (bucket + 1) * kSlotsPerBucket; ++slot) {
+        const SlotRead read = read_slot(view.slot(slot), key, out.record);
+        if (read == SlotRead::kRead) {
+          out.slot = slot;
+          return true;
+        }
+        changed |= read == SlotRead::kChanged;
+      }
+    }
+    if (!changed) return false;
+  }
+  return false;
+}
+
+template <class A>
+bool is_current(const BasicTableView<A>& view, const HotRecord& record, std::uint64_t now_ns) {
+  const Facts facts = unpack_facts(record.facts);
+  const Principals principals = unpack_principals(record.principals);
+  const bool epochs_hold = facts.epoch >= A::load_acquire(view.header().all_epoch) &&
+                           facts.epoch >= A::load_acquire(view.issuer_epoch(principals.issuer)) &&
+                           facts.epoch >= A::load_acquire(view.key_epoch(principals.key));
+  return epochs_hold && now_ns < record.deadline;
+}
+
+// heartbeat_ns must have been loaded before now_ns was read.
+template <class A>
+Reason liveness(const BasicTableView<A>& view, std::uint64_t heartbeat_ns, std::uint64_t now_ns) {
+  if (heartbeat_ns > now_ns) return Reason::kTimeNamespace;
+  if (now_ns - heartbeat_ns > view.heartbeat_timeout_ns) return Reason::kHeartbeatStale;
+  return Reason::kNone;
+}
+
+template <class A>
+bool still_serving(const BasicTableView<A>& view) {
+  return A::load_acquire(view.header().state) != static_cast<std::uint64_t>(TableState::kRetired);
+}
+
+// What a slot's cold part says, copied.
+struct ColdRecord {
+  std::uint64_t text_unit = 0;
+  std::uint64_t text_bytes = 0;
+  std::int64_t expires_wall_ns = 0;
+  std::int64_t issued_wall_ns = INT64_MIN;
+  std::uint64_t profile_id = 0;
+  Key token{};
+  std::uint64_t checksum = 0;
+};
+
+constexpr std::uint64_t pack_text(std::uint64_t unit, std::uint64_t bytes) { return unit | (bytes << 40); }
+
+template <class A>
+ColdRecord load_cold(const BasicCold<A>& cold) {
+  const std::uint64_t text = A::load_acquire(cold.text);
+  return {.text_unit = text & ((std::uint64_t{1} << 40) - 1),
+          .text_bytes = text >> 40,
+          .expires_wall_ns = static_cast<std::int64_t>(A::load_acquire(cold.expires_wall_ns)),
+          .issued_wall_ns = static_cast<std::int64_t>(A::load_acquire(cold.issued_wall_ns)),
+          .profile_id = A::load_acquire(cold.profile_id),
+          .token = {A::load_acquire(cold.token[0]), A::load_acquire(cold.token[1]), A::load_acquire(cold.token[2])},
+          .checksum = A::load_acquire(cold.checksum)};
+}
+
+// True if the text of this cold part lies within the text area.
+constexpr bool text_in_bounds(const Geometry& geometry, const ColdRecord& cold) {
+  const std::uint64_t units = geometry.text_bytes / kTextUnitBytes;
+  return cold.text_bytes <= (std::uint64_t{16} << 10) && cold.text_unit < units &&
+         cold.text_bytes <= (units - cold.text_unit) * kTextUnitBytes;
+}
+
+// Copies the text into buffer (kTextMax bytes, 8-aligned); the bytes mean something only if the slot's control word
+// is unchanged afterwards.
+template <class A>
+void copy_text(const BasicTableView<A>& view, const ColdRecord& cold, std::uint64_t* buffer) {
+  const std::uint64_t first = cold.text_unit * (kTextUnitBytes / 8);
+  for (std::uint64_t i = 0; i * 8 < cold.text_bytes; ++i) buffer[i] = A::load_acquire(view.text_word(first + i));
+}
+
+// The text of the record that `control` stands for, or nothing if it changed meanwhile or points outside the file.
+// buffer holds kTextMax bytes.
+template <class A>
+std::optional<std::string_view> read_text(const BasicTableView<A>& view, std::uint64_t slot, std::uint64_t control,
+                                          std::uint64_t* buffer, ColdRecord& cold) {
+  cold = load_cold(view.cold(slot));
+  if (!text_in_bounds(view.geometry, cold)) return std::nullopt;
+  copy_text(view, cold, buffer);
+  if (!still_live(view.slot(slot), control)) return std::nullopt;
+  return std::string_view(reinterpret_cast<const char*>(buffer), cold.text_bytes);
+}
+
+}  // namespace authcache::shm

@@ -1,0 +1,139 @@
+// The numbers that records use instead of names: dictionary bits, issuer and key indices, epochs, profiles.
+#include "shm/table_writer.hpp"
+
+namespace authcache::shm {
+namespace {
+
+using A = StdAtomics;
+
+bool is_free(const PrincipalEntry& entry) {
+  return (A::load_relaxed(entry.id[0]) | A::load_relaxed(entry.id[1]) | A::load_relaxed(entry.id[2]) |
+          A::load_relaxed(entry.id[3])) == 0;
+}
+
+void store_id(PrincipalEntry& entry, const PrincipalId& id) {
+  for (std::size_t i = 0; i < id.size(); ++i) A::store_release(entry.id[i], id[i]);
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> TableWriter::intern(DictionaryKind kind, std::string_view text) {
+  if (text.size() > kDictionaryTextMax) return std::nullopt;
+  Header& header = view().header();
+  const std::uint64_t word = A::load_relaxed(header.dictionary);
+  if (const auto bit = find_bit(view(), word, kind, text)) return bit;
+  DictionarySizes sizes = unpack_dictionary(word);
+  const bool audience = kind == DictionaryKind::kAudience;
+  std::uint32_t& used = audience ? sizes.audiences : sizes.grants;
+  if (used == (audience ? kAudienceBits : kGrantBits)) return std::nullopt;
+  const std::uint32_t bit = used++;
+  write_entry(view(), kind, bit, text);
+  A::store_release(header.dictionary, pack_dictionary(sizes));  // pairs with the reader's acquire: the entry is whole
+  return bit;
+}
+
+std::uint64_t TableWriter::epoch() const { return A::load_relaxed(view().header().epoch_counter); }
+
+std::uint64_t TableWriter::next_epoch() {
+  const std::uint64_t next = epoch() + 1;
+  A::store_release(view().header().epoch_counter, next);
+  return next;
+}
+
+void TableWriter::inherit(const TableWriter& old) {
+  const auto copy = [](A::Word& to, const A::Word& from) { A::store_release(to, A::load_relaxed(from)); };
+  for (std::uint32_t i = 0; i < kIssuersMax; ++i) {
+    copy(view().issuer_epoch(i), old.view().issuer_epoch(i));
+    for (std::size_t word = 0; word < 4; ++word) copy(view().issuer(i).id[word], old.view().issuer(i).id[word]);
+  }
+  for (std::uint32_t i = 0; i < kKeysMax; ++i) {
+    copy(view().key_epoch(i), old.view().key_epoch(i));
+    for (std::size_t word = 0; word < 4; ++word) copy(view().key(i).id[word], old.view().key(i).id[word]);
+  }
+  issuers_ = old.issuers_;
+  keys_ = old.keys_;
+  copy(view().header().epoch_counter, old.view().header().epoch_counter);
+  copy(view().header().all_epoch, old.view().header().all_epoch);
+  copy(view().header().durable_change, old.view().header().durable_change);
+  copy(view().header().wall_offset_ns, old.view().header().wall_offset_ns);
+  copy(view().header().boot_offset_ns, old.view().header().boot_offset_ns);
+  set_profiles(read_profiles(old.view()));
+  beat(A::load_relaxed(old.view().header().heartbeat_ns));
+}
+
+void TableWriter::raise_all() { A::store_release(view().header().all_epoch, next_epoch()); }
+
+void TableWriter::raise_issuer(const PrincipalId& issuer) {
+  const std::uint32_t index = issuer_index(issuer);
+  A::store_release(view().issuer_epoch(index), next_epoch());
+}
+
+void TableWriter::raise_key(const PrincipalId& signing_key) {
+  const std::uint32_t index = key_index(signing_key);
+  A::store_release(view().key_epoch(index), next_epoch());
+}
+
+// When all indices are in use, the oldest is taken: raising its epoch first voids every record that it stood in.
+std::uint32_t TableWriter::issuer_index(const PrincipalId& id) {
+  if (const auto known = issuers_.index.find(id); known != issuers_.index.end()) return known->second;
+  std::uint32_t index = issuers_.used;
+  if (issuers_.used < kIssuersMax) {
+    ++issuers_.used;
+  } else {
+    index = issuers_.hand;
+    issuers_.hand = issuers_.hand + 1 == kIssuersMax ? 1 : issuers_.hand + 1;
+    A::store_release(view().issuer_epoch(index), next_epoch());
+    std::erase_if(issuers_.index, [&](const auto& entry) { return entry.second == index; });
+  }
+  store_id(view().issuer(index), id);
+  issuers_.index.emplace(id, index);
+  return index;
+}
+
+std::uint32_t TableWriter::key_index(const PrincipalId& id) {
+  if (const auto known = keys_.index.find(id); known != keys_.index.end()) return known->second;
+  std::uint32_t index = keys_.used;
+  if (keys_.used < kKeysMax) {
+    ++keys_.used;
+  } else {
+    index = keys_.hand;
+    keys_.hand = keys_.hand + 1 == kKeysMax ? 1 : keys_.hand + 1;
+    A::store_release(view().key_epoch(index), next_epoch());
+    std::erase_if(keys_.index, [&](const auto& entry) { return entry.second == index; });
+  }
+  store_id(view().key(index), id);
+  keys_.index.emplace(id, index);
+  return index;
+}
+
+void TableWriter::adopt_principals() {
+  const auto load = [&](auto entry_at, std::uint32_t max, PrincipalTable& table) {
+    for (std::uint32_t i = 1; i < max; ++i) {
+      const PrincipalEntry& entry = entry_at(i);
+      if (is_free(entry)) continue;
+      table.index.emplace(PrincipalId{A::load_relaxed(entry.id[0]), A::load_relaxed(entry.id[1]),
+                                      A::load_relaxed(entry.id[2]), A::load_relaxed(entry.id[3])},
+                          i);
+      table.used = i + 1;
+    }
+  };
+  load([&](std::uint32_t i) -> const PrincipalEntry& { return view().issuer(i); }, kIssuersMax, issuers_);
+  load([&](std::uint32_t i) -> const PrincipalEntry& { return view().key(i); }, kKeysMax, keys_);
+}
+
+void TableWriter::set_profiles(const std::vector<ProfileDescription>& profiles) {
+  // Configured audiences come first into the dictionary, so that the checks made on every hit are bit tests.
+  for (const ProfileDescription& profile : profiles) {
+    for (const std::string& audience : profile.audience) (void)intern(DictionaryKind::kAudience, audience);
+  }
+  write_profiles(view(), profiles);
+}
+
+void TableWriter::set_profile_state(std::string_view name, ProfileState state) {
+  const std::uint64_t config = A::load_relaxed(view().header().config);
+  if (const auto found = find_profile(view(), config, name)) {
+    A::store_release(view().profile(config, found->entry).state, static_cast<std::uint64_t>(state));
+  }
+}
+
+}  // namespace authcache::shm

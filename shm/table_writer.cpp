@@ -1,0 +1,228 @@
+#include "shm/table_writer.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "shm/checksum.hpp"
+
+namespace authcache::shm {
+namespace {
+
+using A = StdAtomics;
+
+void bump(A::Word& counter, std::uint64_t by = 1) { A::store_relaxed(counter, A::load_relaxed(counter) + by); }
+
+}  // namespace
+
+struct TableWriter::Laid {
+  HotRecord hot;
+  ColdRecord cold;
+  std::string_view text;
+};
+
+TableWriter::TableWriter(TableFile file) : file_(std::move(file)), text_area_(file_.view.geometry.text_bytes) {}
+TableWriter::TableWriter(TableWriter&&) noexcept = default;
+TableWriter& TableWriter::operator=(TableWriter&&) noexcept = default;
+TableWriter::~TableWriter() = default;
+
+std::uint64_t TableWriter::lay_grants(const RecordSpec& spec, std::uint16_t& flags) {
+  std::uint64_t grants = 0;
+  const auto add = [&](DictionaryKind kind, std::string_view text) {
+    if (const auto bit = intern(kind, text)) {
+      grants |= std::uint64_t{1} << *bit;
+    } else {
+      flags |= kGrantsInText;
+    }
+  };
+  for (const std::string& scope : spec.scopes) add(DictionaryKind::kScope, scope);
+  for (const std::string& permission : spec.permissions) add(DictionaryKind::kPermission, permission);
+  return grants;
+}
+
+std::uint16_t TableWriter::lay_audience(const RecordSpec& spec, std::uint16_t& flags) {
+  std::uint16_t bits = 0;
+  for (const std::string& audience : spec.audience) {
+    if (const auto bit = intern(DictionaryKind::kAudience, audience)) {
+      bits = static_cast<std::uint16_t>(bits | (1u << *bit));
+    } else {
+      flags |= kAudienceInText;
+    }
+  }
+  return bits;
+}
+
+TableWriter::Laid TableWriter::lay_out(const RecordSpec& spec) {
+  Laid laid;
+  std::uint16_t flags = static_cast<std::uint16_t>((spec.has_confirmation ? kHasConfirmation : 0) | (spec.is_jws ? kIsJws : 0) |
+                                                   (spec.text_too_large ? kTextOnSocket : 0));
+  laid.hot.key = spec.key;
+  laid.hot.deadline = spec.deadline > view().tick_ns ? spec.deadline - view().tick_ns : 0;
+  laid.hot.grants = lay_grants(spec, flags);
+  const std::uint16_t audiences = lay_audience(spec, flags);
+  laid.hot.principals = pack_principals({.issuer = spec.issuer ? issuer_index(*spec.issuer) : 0,
+                                         .key = spec.signing_key ? key_index(*spec.signing_key) : 0,
+                                         .audiences = audiences});
+  if (!spec.text.empty()) {
+    if (const auto unit = text_area_.allocate(spec.text.size())) {
+      laid.cold.text_unit = *unit;
+      laid.cold.text_bytes = spec.text.size();
+      laid.text = spec.text;
+    } else {
+      flags |= kTextOnSocket;
+      bump(view().header().text_refused);
+    }
+  }
+  laid.hot.facts =
+      pack_facts({.epoch = spec.epoch, .verdict = spec.verdict, .reason = spec.reason, .flags = flags});
+  laid.cold.expires_wall_ns = spec.expires_wall_ns;
+  laid.cold.issued_wall_ns = spec.issued_wall_ns;
+  laid.cold.profile_id = spec.profile_id;
+  laid.cold.token = spec.token;
+  laid.cold.checksum = checksum(laid.hot, laid.cold, laid.text);
+  return laid;
+}
+
+std::uint64_t TableWriter::checksum(const HotRecord& hot, const ColdRecord& cold, std::string_view text) const {
+  return record_checksum(hot, cold, text, view().secret);
+}
+
+void TableWriter::publish(std::uint64_t index, const Laid& record) {
+  Slot& slot = view().slot(index);
+  Cold& cold = view().cold(index);
+  const std::uint64_t sequence = begin_publish(slot);
+  const std::uint64_t first_word = record.cold.text_unit * (kTextUnitBytes / 8);
+  for (std::uint64_t i = 0; i * 8 < record.text.size(); ++i) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, record.text.data() + i * 8, std::min<std::size_t>(8, record.text.size() - i * 8));
+    A::store_release(view().text_word(first_word + i), word);
+  }
+  A::store_release(cold.text, pack_text(record.cold.text_unit, record.cold.text_bytes));
+  A::store_release(cold.expires_wall_ns, static_cast<std::uint64_t>(record.cold.expires_wall_ns));
+  A::store_release(cold.issued_wall_ns, static_cast<std::uint64_t>(record.cold.issued_wall_ns));
+  A::store_release(cold.profile_id, record.cold.profile_id);
+  for (std::size_t i = 0; i < record.cold.token.size(); ++i) A::store_release(cold.token[i], record.cold.token[i]);
+  A::store_release(cold.checksum, record.cold.checksum);
+  end_publish(slot, record.hot, sequence);
+}
+
+std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t now_ns) {
+  const bool negative = spec.verdict != Verdict::kValid;
+  const BucketPair pair = buckets_of(spec.key, view().secret.data(), view().geometry.buckets);
+  if (kill(spec.key, SlotState::kEvicted)) bump(view().header().replaced);
+  if (negative) enforce_negative_quota();
+  const bool wanted = !negative || A::load_relaxed(view().header().negative_max) > 0;
+  const auto slot = wanted && make_room(negative, now_ns) ? slot_for(pair, negative, now_ns) : std::nullopt;
+  if (!slot) {
+    bump(view().header().negative_refused);
+    return std::nullopt;
+  }
+  const Laid laid = lay_out(spec);
+  publish(*slot, laid);
+  ++live_;
+  A::store_relaxed(view().header().live, live_);
+  if (negative) {
+    ++negative_;
+    A::store_relaxed(view().header().negative, negative_);
+    negative_order_.push_back({*slot, A::load_relaxed(view().slot(*slot).control)});
+  }
+  bump(view().header().inserted);
+  A::store_relaxed(view().header().text_used_bytes, text_area_.used_bytes());
+  if (observer_ != nullptr) observer_->placed(*slot);
+  return Place{view().generation, *slot, control_sequence(A::load_relaxed(view().slot(*slot).control))};
+}
+
+bool TableWriter::kill(const Key& key, SlotState dead) {
+  const BucketPair pair = buckets_of(key, view().secret.data(), view().geometry.buckets);
+  bool any = false;
+  for (const std::uint64_t bucket : {pair.first, pair.second}) {
+    for (std::uint64_t slot = bucket * kSlotsPerBucket; slot < (bucket + 1) * kSlotsPerBucket; ++slot) {
+      if (!is_live(slot) || peek(slot).key != key) continue;
+      kill_at(slot, dead);
+      any = true;
+    }
+  }
+  return any;
+}
+
+void TableWriter::kill_at(std::uint64_t slot, SlotState dead) {
+  if (!is_live(slot)) return;
+  const bool negative = is_negative(slot);
+  kill_slot(view().slot(slot), dead);
+  const ColdRecord cold = load_cold(view().cold(slot));
+  text_area_.free(cold.text_unit, cold.text_bytes);
+  --live_;
+  A::store_relaxed(view().header().live, live_);
+  if (negative) A::store_relaxed(view().header().negative, --negative_);
+  count_dead(dead);
+  if (observer_ != nullptr) observer_->removed(slot);
+}
+
+void TableWriter::count_dead(SlotState dead) {
+  Header& header = view().header();
+  if (dead == SlotState::kRevoked) bump(header.killed_revoked);
+  if (dead == SlotState::kExpired) bump(header.killed_expired);
+  if (dead == SlotState::kEvicted) bump(header.killed_evicted);
+}
+
+bool TableWriter::find(const Key& key, Found& out) const {
+  const BucketPair pair = buckets_of(key, view().secret.data(), view().geometry.buckets);
+  return shm::find(view(), key, pair, out);
+}
+
+std::uint64_t TableWriter::kill_negatives() {
+  std::uint64_t kills = 0;
+  for (const NegativeSlot& each : std::exchange(negative_order_, {})) {
+    if (A::load_relaxed(view().slot(each.slot).control) != each.control) continue;
+    kill_at(each.slot, SlotState::kEvicted);
+    ++kills;
+  }
+  return kills;
+}
+
+std::uint64_t TableWriter::sweep(std::uint64_t now_ns, std::uint64_t slots) {
+  std::uint64_t kills = 0;
+  for (std::uint64_t i = 0; i < slots; ++i) {
+    if (is_live(sweep_hand_) && is_spent(sweep_hand_, now_ns)) {
+      kill_at(sweep_hand_, SlotState::kExpired);
+      ++kills;
+    }
+    if (++sweep_hand_ == view().geometry.slots) sweep_hand_ = 0;
+  }
+  return kills;
+}
+
+bool TableWriter::is_live(std::uint64_t slot) const {
+  return control_state(A::load_relaxed(view().slot(slot).control)) == SlotState::kLive;
+}
+
+bool TableWriter::is_negative(std::uint64_t slot) const {
+  return unpack_facts(A::load_relaxed(view().slot(slot).facts)).verdict != Verdict::kValid;
+}
+
+bool TableWriter::is_spent(std::uint64_t slot, std::uint64_t now_ns) const { return !is_current(view(), peek(slot), now_ns); }
+
+HotRecord TableWriter::peek(std::uint64_t index) const {
+  const Slot& slot = view().slot(index);
+  return {.control = A::load_relaxed(slot.control),
+          .deadline = A::load_relaxed(slot.deadline),
+          .key = {A::load_relaxed(slot.key[0]), A::load_relaxed(slot.key[1]), A::load_relaxed(slot.key[2])},
+          .facts = A::load_relaxed(slot.facts),
+          .principals = A::load_relaxed(slot.principals),
+          .grants = A::load_relaxed(slot.grants)};
+}
+
+void TableWriter::beat(std::uint64_t now_ns) { A::store_release(view().header().heartbeat_ns, now_ns); }
+
+void TableWriter::set_state(TableState state) { A::store_release(view().header().state, static_cast<std::uint64_t>(state)); }
+
+void TableWriter::set_durable_change(std::uint64_t change) { A::store_release(view().header().durable_change, change); }
+
+void TableWriter::set_clock_offsets(std::int64_t wall_offset_ns, std::int64_t boot_offset_ns) {
+  A::store_relaxed(view().header().wall_offset_ns, static_cast<std::uint64_t>(wall_offset_ns));
+  A::store_relaxed(view().header().boot_offset_ns, static_cast<std::uint64_t>(boot_offset_ns));
+}
+
+void TableWriter::set_observer(SlotObserver* observer) { observer_ = observer; }
+void TableWriter::set_recency(std::uint8_t* bytes) { recency_ = bytes; }
+
+}  // namespace authcache::shm
