@@ -1,0 +1,114 @@
+// The daemon's configuration: one TOML file, read and judged as a whole before anything acts on it.
+// Each field's key, unit, default and whether a reload takes it stand in config_keys.cpp, which also prints docs/config.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace authcached {
+
+enum class UpstreamKind : std::uint8_t { kSqlite, kJwks };
+enum class KeyEncoding : std::uint8_t { kRaw, kHexSha256, kBase64urlSha256, kSha256 };
+enum class TokenType : std::uint8_t { kAccessToken /* RFC 9068 at+jwt */, kLegacy /* JWT, at+jwt or no typ */ };
+enum class Algorithm : std::uint8_t { kRS256, kRS384, kRS512, kPS256, kPS384, kPS512, kES256, kES384, kES512, kEdDSA };
+
+struct ProfileConfig {
+  std::string name;                      // [profile.NAME]
+  UpstreamKind upstream = UpstreamKind::kSqlite;
+  std::vector<std::string> audience;     // applied where a requirement names none; a JWT profile must have one
+  std::chrono::milliseconds ttl_max{300'000};
+  std::chrono::milliseconds negative_ttl{2'000};
+  std::chrono::seconds max_token_lifetime{86'400};
+  std::chrono::seconds leeway{0};
+
+  // upstream = "jwks"
+  std::string issuer;
+  std::filesystem::path jwks_file;
+  std::vector<Algorithm> algorithms;
+  TokenType token_type = TokenType::kAccessToken;
+
+  // upstream = "sqlite"
+  std::filesystem::path database;        // empty: sessions.db in state_dir, our own schema
+  std::string query;                     // empty: our own schema; else an existing schema, see docs/config.md
+  KeyEncoding key_encoding = KeyEncoding::kSha256;
+
+  // 8 bytes of SHA-256 over the canonical form of all that decides what may prove a token (not the audience, not
+  // the TTLs). Never 0. Part of every digest.
+  [[nodiscard]] std::uint64_t id() const;
+
+  bool operator==(const ProfileConfig&) const = default;
+};
+
+struct TableConfig {
+  std::uint64_t capacity = 100'000;                 // live records
+  std::uint32_t negative_percent = 10;              // of the capacity, at most, for negative records
+  std::uint32_t text_bytes_per_record = 256;        // mean room for an identity's text
+  std::chrono::milliseconds heartbeat_timeout{10'000};
+
+  bool operator==(const TableConfig&) const = default;
+};
+
+struct LimitsConfig {
+  std::uint32_t misses_per_second_per_uid = 20'000;  // new flights; joining one is free
+  std::uint32_t miss_burst_per_uid = 40'000;
+  std::uint32_t connections = 4'096;
+  std::uint32_t flights = 100'000;                   // upstream questions at once
+  std::uint32_t waiters_per_flight = 10'000;
+  std::uint32_t rules = 1'000'000;                   // revocation rules in memory and in the state database
+  std::chrono::milliseconds upstream_timeout{2'000};
+
+  bool operator==(const LimitsConfig&) const = default;
+};
+
+struct Config {
+  std::filesystem::path runtime_dir = "/run/authcache";
+  std::filesystem::path state_dir = "/var/lib/authcache";
+  std::string group = "authcache";              // may read the table and ask; "" = the daemon's own group
+  std::string admin_group = "authcache-admin";  // may use control.sock; "" = the daemon's own group
+  std::string log_level = "info";
+  TableConfig table;
+  LimitsConfig limits;
+  std::vector<ProfileConfig> profiles;
+};
+
+// One thing wrong with the file. line is 1-based, 0 where no line can be named.
+struct ConfigFault {
+  std::uint32_t line;
+  std::string message;  // what is wrong
+  std::string remedy;   // what to write instead
+};
+
+struct ParsedConfig {
+  Config config;                    // meaningful only if faults is empty
+  std::vector<ConfigFault> faults;  // every fault found, in line order
+};
+
+// Pure: touches no file but what the text names is not opened either.
+[[nodiscard]] ParsedConfig parse_config(std::string_view text, std::string_view source_name);
+
+// What only the machine can tell: files named that cannot be read, groups that do not exist, a runtime directory
+// that could not hold the table twice. Appends to faults.
+void check_environment(const Config& config, std::vector<ConfigFault>& faults);
+
+// Bytes of one table file for this configuration; supplied by the caller of check_environment's arithmetic.
+[[nodiscard]] std::uint64_t table_bytes(const TableConfig& table);
+
+// One documented key: the reference manual is generated from these.
+struct ConfigKey {
+  std::string_view name;        // "table.capacity", "profile.NAME.ttl_max"
+  std::string_view unit;        // "records", "duration", "path", ...
+  std::string_view default_value;
+  bool reloadable;
+  std::string_view explanation;
+};
+[[nodiscard]] const std::vector<ConfigKey>& config_keys();
+
+[[nodiscard]] std::string_view algorithm_name(Algorithm algorithm);               // "RS256"
+[[nodiscard]] std::optional<Algorithm> algorithm_from_name(std::string_view name);  // case-sensitive
+
+}  // namespace authcached

@@ -1,0 +1,206 @@
+#include "daemon/base/config_manual.hpp"
+
+#include "daemon/base/config.hpp"
+
+namespace authcached {
+namespace {
+
+constexpr std::string_view kIntroduction = R"(# Configuration
+
+<!-- Written by `authcached --print-config-manual > docs/config.md`. Change daemon/base/config_keys.cpp or
+config_manual.cpp instead of this file; a test compares them. -->
+
+The daemon reads one [TOML](https://toml.io) file, by default `/etc/authcache/authcached.toml`. The file is
+judged as a whole before anything acts on it: every fault is told with its line and what to write instead, and
+a file with a fault changes nothing. `authcached --config FILE --check` judges a file, and what it names on
+this machine, without starting.
+
+The file holds no secrets: it names files that do. An unknown key is a fault, never ignored: a misspelt limit
+that silently keeps its default is worse than a daemon that refuses to start.
+
+## How values are written
+
+| unit | in the file |
+|---|---|
+| duration | text: one whole number and one unit, `"500ms"`, `"2s"`, `"5m"`, `"24h"`, `"7d"` |
+| size | text: one whole number and one of `B`, `KiB`, `MiB`, `GiB`, as `"1KiB"`; or a number of bytes |
+| path | text: absolute, at most 4095 bytes |
+| list of text | `["one", "two"]`, each different |
+| one of, text, group name, SQL | text in quotes |
+| everything else | a whole number without quotes |
+
+## Example
+
+```toml
+)";
+
+constexpr std::string_view kExample = R"(runtime_dir = "/run/authcache"
+state_dir = "/var/lib/authcache"
+group = "authcache"
+admin_group = "authcache-admin"
+log_level = "info"
+
+[table]
+capacity = 200_000
+
+[limits]
+upstream_timeout = "1s"
+
+# Access tokens of an issuer, checked on this host against its public keys.
+[profile.api]
+upstream = "jwks"
+issuer = "https://login.example.com/"
+jwks_file = "/etc/authcache/login.example.com.jwks.json"
+algorithms = ["ES256", "RS256"]
+audience = ["https://api.example.com"]
+ttl_max = "10m"
+
+# Sessions that authcached keeps itself: `authctl session create` makes them.
+[profile.sessions]
+upstream = "sqlite"
+
+# Sessions that another program keeps, found by a query.
+[profile.shop]
+upstream = "sqlite"
+database = "/srv/shop/sessions.sqlite"
+key_encoding = "hex_sha256"
+query = """
+  SELECT user_id AS subject, created_at AS created, expires_at AS expires, logged_out_at AS revoked
+    FROM sessions WHERE token_hash = ?1
+"""
+)";
+
+constexpr std::string_view kReload = R"(```
+
+## What a reload takes
+
+`systemctl reload authcached`, `authctl reload` or SIGHUP reads the file again. A file with a fault is refused
+as a whole and the daemon goes on as it was. Of a good file, a reload takes the keys marked *reload* below;
+those marked *restart* keep their value until the daemon is started anew, and a reload that finds one of them
+changed says so in its answer and in the log.
+
+A profile may be added, changed or removed by a reload. What decides who can prove a token (upstream, issuer,
+key set, algorithms, token type, leeway, database, query, key encoding) makes up the profile's id, which is
+part of every record's digest: when one of them changes, the records of the old id are killed before the
+reload is answered. The name, the audience and the times are no part of it.
+
+Two profiles that agree in all of those are refused. Services that differ only in their audience share one
+profile and state the audience in their requirement.
+
+)";
+
+constexpr std::string_view kExistingSchemas = R"(## Existing schemas
+
+With `query`, a sqlite profile reads sessions that another program keeps. The query is one SELECT with one
+parameter, `?1`, which is bound to the token in the form that `key_encoding` says. It returns no row for an
+unknown token and one row for a known one. Columns are found by their names, in any order; use `AS` to give
+them:
+
+| column | type | meaning |
+|---|---|---|
+| `subject` | text | whose session it is; required, and a row where it is NULL or empty is refused |
+| `client_id` | text | the OAuth client or application |
+| `sid` | text | the session's public name, for revoking it; never the token |
+| `jti` | text | the token's identifier |
+| `issuer` | text | who issued it; empty for sessions of this host |
+| `scopes` | text | separated by spaces |
+| `roles` | text | separated by spaces; callers see each as permission `role:NAME` |
+| `permissions` | text | separated by spaces |
+| `audience` | text | separated by spaces |
+| `created` | number | when it was created, in seconds since 1970 |
+| `expires` | number | when it ends, in seconds since 1970; NULL or missing: `ttl_max` bounds it |
+| `revoked` | number | NULL or 0: in force; anything else: revoked |
+
+A session without `created` is refused as soon as any rule "everything of this subject before T" matches it,
+since nothing shows that it is newer. A column with another name is ignored.
+
+The program that owns the database goes on writing it. A change there is seen when the record's time
+(`ttl_max`) is over, or at once if the program also revokes it with `authctl revoke`.
+
+What `key_encoding = "raw"` costs: the database then holds tokens that work as they stand, so whoever reads
+the file, a backup of it or its write-ahead log can use them. Prefer a schema that stores a hash.
+
+### How strong a token must be
+
+Every member of `group` can read the table, and with it each token's digest. A token with 128 or more random
+bits cannot be guessed from its digest; a short or sequential session id can, offline and at the speed of
+SHA-256. Do not put such ids behind a profile: let the program issue random ones first. Tokens that authcached
+creates carry 256 random bits.
+)";
+
+struct Section {
+  std::string_view prefix;
+  std::string_view heading;
+  std::string_view text;
+};
+
+constexpr Section kSections[] = {
+    {"", "## Top of the file", "These stand before the first `[section]`."},
+    {"table.", "## [table]",
+     "The shared table. A change takes effect at a reload: a new generation is filled while the old one serves."},
+    {"limits.", "## [limits]", "Bounds of the daemon. Each protects its memory or its other clients."},
+    {"profile.NAME.", "## [profile.NAME]",
+     "One section for each trust configuration, 1 to 64 of them. NAME is what callers put into their "
+     "requirement: 1 to "
+     "63 lower-case letters, digits, `_` and `-`."},
+};
+
+std::string_view section_of(std::string_view key) {
+  const std::size_t dot = key.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : key.substr(0, dot + 1);
+}
+
+// Line breaks at this width keep the file readable in a terminal and its differences small.
+constexpr std::size_t kWidth = 110;
+
+void append_wrapped(std::string& manual, std::string_view text) {
+  std::size_t column = 0;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    if (column > 0 && column + 1 + word.size() > kWidth) {
+      manual.push_back('\n');
+      column = 0;
+    } else if (column > 0) {
+      manual.push_back(' ');
+      ++column;
+    }
+    manual.append(word);
+    column += word.size();
+    text.remove_prefix(word.size() == text.size() ? word.size() : word.size() + 1);
+  }
+  manual.push_back('\n');
+}
+
+void append_key(std::string& manual, const ConfigKey& key) {
+  manual.append("### `").append(key.name.substr(section_of(key.name).size())).append("`\n\n");
+  manual.append(key.unit).append(" · ");
+  if (key.default_value.empty()) {
+    manual.append("no default");
+  } else {
+    manual.append("default `").append(key.default_value).append("`");
+  }
+  manual.append(key.reloadable ? " · *reload*\n\n" : " · *restart*\n\n");
+  append_wrapped(manual, key.explanation);
+  manual.push_back('\n');
+}
+
+}  // namespace
+
+std::string_view config_example() { return kExample; }
+
+std::string config_manual() {
+  std::string manual;
+  manual.append(kIntroduction).append(kExample).append(kReload);
+  for (const Section& section : kSections) {
+    manual.append(section.heading).append("\n\n");
+    append_wrapped(manual, section.text);
+    manual.push_back('\n');
+    for (const ConfigKey& key : config_keys()) {
+      if (section_of(key.name) == section.prefix) append_key(manual, key);
+    }
+  }
+  manual.append(kExistingSchemas);
+  return manual;
+}
+
+}  // namespace authcached

@@ -1,0 +1,170 @@
+#include "daemon/base/config_profile.hpp"
+
+#include <array>
+
+#include "daemon/base/nearest_name.hpp"
+
+namespace authcached {
+namespace {
+
+constexpr std::pair<std::string_view, UpstreamKind> kUpstreams[] = {{"sqlite", UpstreamKind::kSqlite},
+                                                                    {"jwks", UpstreamKind::kJwks}};
+constexpr std::pair<std::string_view, TokenType> kTokenTypes[] = {{"at+jwt", TokenType::kAccessToken},
+                                                                  {"legacy", TokenType::kLegacy}};
+constexpr std::pair<std::string_view, KeyEncoding> kKeyEncodings[] = {
+    {"sha256", KeyEncoding::kSha256},
+    {"hex_sha256", KeyEncoding::kHexSha256},
+    {"base64url_sha256", KeyEncoding::kBase64urlSha256},
+    {"raw", KeyEncoding::kRaw}};
+
+constexpr std::size_t kAlgorithmsMax = 10;     // all there are
+constexpr std::size_t kAlgorithmBytesMax = 8;  // "RS256"; anything longer is no algorithm's name
+
+void refuse_algorithm(const KeyReader& key, std::string_view name) {
+  if (name.starts_with("HS") || name.starts_with("hs")) {
+    return key.fail(
+        "names an HMAC algorithm; HS256, HS384 and HS512 are not supported",
+        "use an asymmetric one, such as \"ES256\": who can check an HMAC can also forge it, so every "
+        "service that holds the secret would be an issuer");
+  }
+  std::array<std::string_view, kAlgorithmsMax> known;
+  for (std::size_t i = 0; i < known.size(); ++i) known[i] = algorithm_name(static_cast<Algorithm>(i));
+  if (const auto nearest = nearest_name(name, known)) {
+    return key.fail("names an unknown algorithm", "did you mean \"" + std::string(*nearest) + "\"?");
+  }
+  key.fail("names an unknown algorithm", "write RS, PS or ES with 256, 384 or 512, or \"EdDSA\"");
+}
+
+void read_algorithms(KeyReader& key, ProfileConfig& profile) {
+  std::vector<std::string> names;
+  key.texts(names, kAlgorithmsMax, kAlgorithmBytesMax);
+  for (const std::string& name : names) {
+    if (const auto algorithm = algorithm_from_name(name)) {
+      profile.algorithms.push_back(*algorithm);
+    } else {
+      refuse_algorithm(key, name);
+    }
+  }
+}
+
+// The cheap faults only; SQLite judges the rest when the database is opened.
+void read_query(KeyReader& key, ProfileConfig& profile) {
+  key.text(profile.query, kQueryBytesMax);
+  if (!profile.query.empty() && profile.query.find("?1") == std::string::npos) {
+    key.fail("never uses the token's key", "compare a column with ?1, as in: ... WHERE id_hash = ?1");
+  }
+}
+
+constexpr KeyBinding<ProfileConfig> kBindings[] = {
+    {"upstream", [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.upstream, kUpstreams); }},
+    {"audience",
+     [](KeyReader& key, ProfileConfig& profile) {
+       key.texts(profile.audience, kAudiencesMax, kAudienceBytesMax);
+     }},
+    {"ttl_max", [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.ttl_max, kTtlMaxRange); }},
+    {"negative_ttl",
+     [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.negative_ttl, kNegativeTtlRange); }},
+    {"max_token_lifetime",
+     [](KeyReader& key, ProfileConfig& profile) {
+       key.duration(profile.max_token_lifetime, kMaxTokenLifetimeRange);
+     }},
+    {"leeway", [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.leeway, kLeewayRange); }},
+    {"issuer", [](KeyReader& key, ProfileConfig& profile) { key.text(profile.issuer, kIssuerBytesMax); }},
+    {"jwks_file", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.jwks_file); }},
+    {"algorithms", read_algorithms},
+    {"token_type",
+     [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.token_type, kTokenTypes); }},
+    {"database", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.database); }},
+    {"query", read_query},
+    {"key_encoding",
+     [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.key_encoding, kKeyEncodings); }},
+};
+
+constexpr std::string_view kJwksOnly[] = {"issuer", "jwks_file", "algorithms", "token_type", "leeway"};
+constexpr std::string_view kSqliteOnly[] = {"database", "query", "key_encoding"};
+
+// What must hold among the keys of one section; `lines` are the keys that stand in it.
+class ProfileJudge {
+ public:
+  ProfileJudge(const ProfileConfig& profile, std::uint32_t line, const KeyLines& lines,
+               std::vector<ConfigFault>& faults)
+      : prefix_("profile." + profile.name + "."), line_(line), lines_(lines), faults_(faults) {}
+
+  void require(std::string_view key, std::string_view remedy) {
+    if (!lines_.contains(key)) fail(line_, std::string(key) + " is missing", remedy);
+  }
+  void refuse_all(std::span<const std::string_view> keys, std::string_view kind) {
+    for (const std::string_view key : keys) {
+      const auto found = lines_.find(key);
+      if (found == lines_.end()) continue;
+      fail(found->second, std::string(key) + " belongs to upstream = \"" + std::string(kind) + "\"",
+           "remove it, or write upstream = \"" + std::string(kind) + "\" in this profile");
+    }
+  }
+  void require_beside(std::string_view key, std::string_view companion, std::string_view remedy) {
+    const auto found = lines_.find(key);
+    if (found == lines_.end() || lines_.contains(companion)) return;
+    fail(found->second, std::string(key) + " stands without " + std::string(companion), remedy);
+  }
+
+ private:
+  void fail(std::uint32_t line, const std::string& what, std::string_view remedy) {
+    faults_.push_back({line, prefix_ + what, std::string(remedy)});
+  }
+
+  std::string prefix_;
+  std::uint32_t line_;
+  const KeyLines& lines_;
+  std::vector<ConfigFault>& faults_;
+};
+
+void judge_jwks(ProfileJudge& judge) {
+  judge.require("issuer", "write the issuer exactly as its tokens carry it in iss");
+  judge.require("jwks_file", "write the path of the issuer's key set");
+  judge.require("algorithms",
+                "list what the issuer signs with, such as [\"ES256\"]: a token must not choose");
+  judge.require("audience",
+                "list the names that this host's services go by: else another service's tokens pass");
+  judge.refuse_all(kSqliteOnly, "sqlite");
+}
+
+void judge_sqlite(ProfileJudge& judge) {
+  judge.refuse_all(kJwksOnly, "jwks");
+  judge.require_beside("query", "database", "write the path of the database that the query reads");
+  judge.require_beside("key_encoding", "query",
+                       "remove it: our own schema always looks up the SHA-256 of the token");
+}
+
+bool good_name(std::string_view name) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+  return !name.empty() && name.size() <= kProfileNameBytesMax &&
+         name.find_first_not_of(kLetters) == std::string_view::npos;
+}
+
+}  // namespace
+
+std::span<const KeyBinding<ProfileConfig>> profile_bindings() { return kBindings; }
+
+ProfileConfig read_profile(const toml::key& name, const toml::table& section,
+                           std::vector<ConfigFault>& faults) {
+  ProfileConfig profile;
+  profile.name = shown_name(name.str());
+  const std::uint32_t line = line_of(section);
+  if (!good_name(name.str())) {
+    faults.push_back(
+        {line, "profile." + profile.name + " is not a profile's name",
+         "write 1 to " + std::to_string(kProfileNameBytesMax) +
+             " lower-case letters, digits, '_' and '-': the name travels in requests and metrics"});
+  }
+  const std::string prefix = "profile." + profile.name + ".";
+  const KeyLines lines = read_section<ProfileConfig>(section, prefix, kBindings, {}, profile, faults);
+  ProfileJudge judge(profile, line, lines, faults);
+  if (profile.upstream == UpstreamKind::kJwks) {
+    judge_jwks(judge);
+  } else {
+    judge_sqlite(judge);
+  }
+  return profile;
+}
+
+}  // namespace authcached

@@ -1,0 +1,71 @@
+// What each number in the configuration may be, and why. The reason is part of the fault that a value outside
+// gets, so it is written for the person who wrote that value.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace authcached {
+
+template <class T>
+struct ConfigRange {
+  T low;
+  T high;  // included
+  std::string_view reason;
+};
+
+inline constexpr ConfigRange<std::uint64_t> kCapacityRange{
+    1'000, 30'000'000, "below, the table is smaller than its own header pages; above, one file passes 4 GB"};
+inline constexpr ConfigRange<std::uint32_t> kNegativePercentRange{
+    0, 50, "negative records must never be the majority that positive ones have to live beside"};
+inline constexpr ConfigRange<std::uint32_t> kTextBytesPerRecordRange{
+    64, 4'096, "below, not even a subject and an issuer fit; above, one identity costs more than its token"};
+inline constexpr ConfigRange<std::chrono::milliseconds> kHeartbeatTimeoutRange{
+    std::chrono::milliseconds{1'000}, std::chrono::milliseconds{60'000},
+    "below, a busy machine looks like a dead daemon; above, a dead daemon is trusted for minutes"};
+
+inline constexpr ConfigRange<std::uint32_t> kMissRateRange{
+    1, 10'000'000,
+    "0 would refuse every miss; above, no machine asks that much and the budget protects nobody"};
+inline constexpr ConfigRange<std::uint32_t> kConnectionsRange{
+    1, 65'536, "each connection holds a descriptor and a frame buffer of the daemon"};
+inline constexpr ConfigRange<std::uint32_t> kFlightsRange{
+    1, 1'000'000, "each flight holds a token and its waiters in the daemon's memory"};
+inline constexpr ConfigRange<std::uint32_t> kWaitersPerFlightRange{
+    10'000, 1'000'000, "callers of one token rely on at least 10000 places; each place is daemon memory"};
+inline constexpr ConfigRange<std::uint32_t> kRulesRange{
+    1'000, 10'000'000, "below, ordinary logouts widen to whole issuers; above, rules alone take gigabytes"};
+inline constexpr ConfigRange<std::chrono::milliseconds> kUpstreamTimeoutRange{
+    std::chrono::milliseconds{10}, std::chrono::milliseconds{60'000},
+    "below, a healthy upstream looks dead; above, no caller still waits"};
+
+inline constexpr ConfigRange<std::chrono::milliseconds> kTtlMaxRange{
+    std::chrono::milliseconds{100}, std::chrono::milliseconds{86'400'000},
+    "below, hits turn into misses; above, a change upstream that nobody announced is served for days"};
+inline constexpr ConfigRange<std::chrono::milliseconds> kNegativeTtlRange{
+    std::chrono::milliseconds{0}, std::chrono::milliseconds{60'000},
+    "a token refused just before it became good must not stay refused"};
+inline constexpr ConfigRange<std::chrono::seconds> kMaxTokenLifetimeRange{
+    std::chrono::seconds{1}, std::chrono::seconds{366 * 86'400},
+    "revocation rules are kept that long; a longer-lived token is not a token"};
+inline constexpr ConfigRange<std::chrono::seconds> kLeewayRange{
+    std::chrono::seconds{0}, std::chrono::seconds{300},
+    "leeway lengthens the life of every expired token; clocks differ by less"};
+
+inline constexpr std::size_t kConfigBytesMax =
+    1 << 20;                                     // 64 profiles take some 100 KB; more is not a config file
+inline constexpr std::size_t kProfilesMax = 64;  // each has a state word in the table's header
+inline constexpr std::size_t kProfileNameBytesMax = 63;  // travels in frames and in fixed buffers of the SDK
+inline constexpr std::size_t kAudiencesMax = 16;         // each takes a bit of the table's dictionary
+inline constexpr std::size_t kAudienceBytesMax = 255;    // one length byte in frames
+inline constexpr std::size_t kIssuerBytesMax =
+    1'024;  // compared with every token; real ones are URLs under 200
+inline constexpr std::size_t kQueryBytesMax = 16'384;  // a query one can still review
+inline constexpr std::size_t kPathBytesMax = 4'095;    // PATH_MAX without its NUL
+inline constexpr std::size_t kRuntimeDirBytesMax =
+    90;  // sun_path is 108: "/authcached.sock" and a NUL must fit
+inline constexpr std::size_t kGroupNameBytesMax = 31;  // what useradd and sysusers accept
+
+}  // namespace authcached

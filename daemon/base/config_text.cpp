@@ -1,0 +1,81 @@
+#include "daemon/base/config_text.hpp"
+
+#include <fmt/format.h>
+
+namespace authcached {
+
+namespace {
+
+// A TOML basic string. Control characters cannot stand in one as they are.
+std::string toml_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string toml_strings(const std::vector<std::string>& texts) {
+  std::string out = "[";
+  for (const std::string& text : texts) out += (out.size() > 1 ? ", " : "") + toml_string(text);
+  return out + ']';
+}
+
+std::string duration(std::chrono::milliseconds value) { return fmt::format("\"{}ms\"", value.count()); }
+
+std::string_view encoding_name(KeyEncoding encoding) {
+  switch (encoding) {
+    case KeyEncoding::kRaw: return "raw";
+    case KeyEncoding::kHexSha256: return "hex_sha256";
+    case KeyEncoding::kBase64urlSha256: return "base64url_sha256";
+    case KeyEncoding::kSha256: return "sha256";
+  }
+  return "?";
+}
+
+std::string profile_text(const ProfileConfig& profile) {
+  std::string out = fmt::format("\n[profile.{}]\n", profile.name);
+  out += fmt::format("upstream = \"{}\"\n", profile.upstream == UpstreamKind::kSqlite ? "sqlite" : "jwks");
+  if (!profile.audience.empty()) out += fmt::format("audience = {}\n", toml_strings(profile.audience));
+  out += fmt::format("ttl_max = {}\nnegative_ttl = {}\nmax_token_lifetime = {}\n", duration(profile.ttl_max),
+                     duration(profile.negative_ttl), duration(profile.max_token_lifetime));
+  if (profile.upstream == UpstreamKind::kJwks) {
+    std::vector<std::string> algorithms;
+    for (const Algorithm algorithm : profile.algorithms) algorithms.emplace_back(algorithm_name(algorithm));
+    out += fmt::format("leeway = {}\nissuer = {}\njwks_file = {}\nalgorithms = {}\ntoken_type = \"{}\"\n", duration(profile.leeway),
+                       toml_string(profile.issuer), toml_string(profile.jwks_file.string()), toml_strings(algorithms),
+                       profile.token_type == TokenType::kAccessToken ? "at+jwt" : "legacy");
+  } else {
+    if (!profile.database.empty()) out += fmt::format("database = {}\n", toml_string(profile.database.string()));
+    if (!profile.query.empty()) out += fmt::format("query = {}\nkey_encoding = \"{}\"\n", toml_string(profile.query), encoding_name(profile.key_encoding));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string config_text(const Config& config) {
+  const TableConfig& table = config.table;
+  const LimitsConfig& limits = config.limits;
+  std::string out = fmt::format(
+      "runtime_dir = {}\nstate_dir = {}\ngroup = {}\nadmin_group = {}\nlog_level = {}\n", toml_string(config.runtime_dir.string()),
+      toml_string(config.state_dir.string()), toml_string(config.group), toml_string(config.admin_group), toml_string(config.log_level));
+  out += fmt::format("\n[table]\ncapacity = {}\nnegative_percent = {}\ntext_bytes_per_record = {}\nheartbeat_timeout = {}\n", table.capacity,
+                     table.negative_percent, table.text_bytes_per_record, duration(table.heartbeat_timeout));
+  out += fmt::format(
+      "\n[limits]\nmisses_per_second_per_uid = {}\nmiss_burst_per_uid = {}\nconnections = {}\nflights = {}\nwaiters_per_flight = {}\n"
+      "rules = {}\nupstream_timeout = {}\n",
+      limits.misses_per_second_per_uid, limits.miss_burst_per_uid, limits.connections, limits.flights, limits.waiters_per_flight,
+      limits.rules, duration(limits.upstream_timeout));
+  for (const ProfileConfig& profile : config.profiles) out += profile_text(profile);
+  return out;
+}
+
+}  // namespace authcached

@@ -1,0 +1,77 @@
+// ProfileConfig::id(): which trust configuration proved a token.
+//
+// The canonical form lists everything that decides what may prove a token, each part behind its length, so
+// that no two configurations share one form. Left out is what decides who may use a proof (audience) or how
+// long it is kept (TTLs), and the name: two profiles that trust the same things would prove each other's
+// tokens, which the parser refuses, and renaming one must not throw its records away. Leeway is in: it
+// decides whether an expired token proves.
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "daemon/base/config.hpp"
+
+namespace authcached {
+namespace {
+
+// Changes whenever a part is added or its meaning changes: old records then belong to no profile.
+constexpr std::string_view kFormName = "authcache profile 1";
+
+class CanonicalForm {
+ public:
+  void add(std::string_view part) {
+    for (int shift = 56; shift >= 0; shift -= 8)
+      bytes_.push_back(static_cast<char>(part.size() >> shift & 0xff));
+    bytes_.append(part);
+  }
+  void add_path(const std::filesystem::path& path) { add(path.lexically_normal().native()); }
+  [[nodiscard]] const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
+void add_jwks(CanonicalForm& form, const ProfileConfig& profile) {
+  form.add(profile.issuer);
+  form.add_path(profile.jwks_file);
+  std::vector<std::string_view> names;
+  names.reserve(profile.algorithms.size());
+  for (const Algorithm algorithm : profile.algorithms) names.push_back(algorithm_name(algorithm));
+  std::ranges::sort(names);  // a set: the order in the file means nothing
+  names.erase(std::ranges::unique(names).begin(), names.end());
+  form.add(std::to_string(names.size()));
+  for (const std::string_view name : names) form.add(name);
+  form.add(profile.token_type == TokenType::kAccessToken ? "at+jwt" : "legacy");
+  form.add(std::to_string(profile.leeway.count()));
+}
+
+void add_sqlite(CanonicalForm& form, const ProfileConfig& profile) {
+  form.add_path(profile.database);
+  form.add(profile.query);
+  form.add(std::to_string(static_cast<int>(profile.key_encoding)));
+}
+
+}  // namespace
+
+std::uint64_t ProfileConfig::id() const {
+  CanonicalForm form;
+  form.add(kFormName);
+  form.add(upstream == UpstreamKind::kJwks ? "jwks" : "sqlite");
+  if (upstream == UpstreamKind::kJwks) {
+    add_jwks(form, *this);
+  } else {
+    add_sqlite(form, *this);
+  }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
+  if (EVP_Digest(form.bytes().data(), form.bytes().size(), hash.data(), nullptr, EVP_sha256(), nullptr) !=
+      1) {
+    throw std::runtime_error("OpenSSL offers no SHA-256; check its configuration file and providers");
+  }
+  std::uint64_t id = 0;
+  for (std::size_t i = 0; i < sizeof id; ++i) id = id << 8 | hash[i];
+  return id == 0 ? 1 : id;  // 0 means "no profile" in shared memory
+}
+
+}  // namespace authcached

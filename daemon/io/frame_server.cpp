@@ -1,0 +1,287 @@
+#include "daemon/io/frame_server.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <unordered_set>
+#include <vector>
+
+#include "shm/unique_fd.hpp"
+
+namespace authcached {
+
+namespace asio = boost::asio;
+namespace wire = authcache::shm::wire;
+using authcache::shm::ErrorCode;
+using Socket = asio::local::stream_protocol::socket;
+using std::chrono::steady_clock;
+
+namespace {
+
+// One read takes what has gathered: some hundred pipelined misses, or a part of the largest control frame.
+constexpr std::size_t kReadBytes = 64 * 1024;
+// A peer that lets this much output wait does not read: serving it further would only grow the daemon.
+constexpr std::size_t kOutputMax = 8 << 20;
+// A frame once begun must arrive whole within this time; idle connections between frames live longer, because the
+// library keeps them for its next miss.
+constexpr std::chrono::seconds kFrameTimeout{5};
+constexpr std::chrono::seconds kIdleTimeout{300};
+constexpr std::chrono::milliseconds kAcceptBackoff{100};  // out of descriptors: closing some takes the peers a moment
+constexpr int kBacklog = 1024;                            // a burst of new processes; the kernel caps it at somaxconn
+
+}  // namespace
+
+class FrameConnection;
+
+struct FrameServer::Impl {
+  Impl(Loop& loop, FrameServerOptions opts, Handler fn)
+      : options(std::move(opts)), handler(std::move(fn)), acceptor(loop.context()), sweep(loop.context()) {}
+
+  FrameServerOptions options;
+  Handler handler;
+  asio::local::stream_protocol::acceptor acceptor;
+  asio::steady_timer sweep;
+  std::unordered_set<std::shared_ptr<FrameConnection>> open;
+  bool closed = false;
+};
+
+class FrameConnection final : public Connection, public std::enable_shared_from_this<FrameConnection> {
+ public:
+  FrameConnection(Socket socket, Peer peer) : socket_(std::move(socket)), peer_(peer) {}
+
+  void send(std::string_view frames) override {
+    if (!socket_.is_open()) return;
+    if (waiting_.size() + frames.size() > kOutputMax) return close();
+    waiting_.append(frames);
+    if (!handling_) flush();
+  }
+
+  bool send_with_descriptor(std::string_view frames, int fd) override {
+    if (!socket_.is_open() || writing_ || !waiting_.empty()) return false;
+    iovec bytes{const_cast<char*>(frames.data()), frames.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent <= 0) return false;
+    if (static_cast<std::size_t>(sent) < frames.size()) send(frames.substr(static_cast<std::size_t>(sent)));
+    return true;
+  }
+
+  [[nodiscard]] const Peer& peer() const override { return peer_; }
+
+  asio::awaitable<void> serve(std::shared_ptr<FrameServer::Impl> server) {
+    const auto self = shared_from_this();
+    std::string input;
+    std::size_t used = 0;
+    input.resize(kReadBytes);
+    for (;;) {
+      boost::system::error_code error;
+      const std::size_t got = co_await socket_.async_read_some(asio::buffer(input.data() + used, input.size() - used),
+                                                               asio::redirect_error(asio::use_awaitable, error));
+      if (error || server->closed) break;
+      used += got;
+      last_read_ = steady_clock::now();
+      handling_ = true;
+      const bool good = handle_frames(*server, input, used);
+      handling_ = false;
+      flush();
+      if (!good) break;
+    }
+    std::memset(input.data(), 0, input.size());  // tokens stood in it
+    close_after_output_ = true;
+    if (!writing_) close();
+    server->open.erase(self);
+  }
+
+  void close() {
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+  }
+
+  [[nodiscard]] bool overdue(steady_clock::time_point now) const {
+    return now - last_read_ > (mid_frame_ ? std::chrono::seconds(kFrameTimeout) : kIdleTimeout);
+  }
+
+ private:
+  // Handles every whole frame in input[0, used) and moves the rest to the front. False ends the connection.
+  bool handle_frames(FrameServer::Impl& server, std::string& input, std::size_t& used) {
+    std::size_t at = 0;
+    while (used - at >= wire::kHeadBytes && socket_.is_open()) {
+      char bytes[wire::kHeadBytes];
+      std::memcpy(bytes, input.data() + at, sizeof bytes);
+      const wire::Head head = wire::decode_head(bytes);
+      if (head.version != wire::kVersion || head.size > server.options.payload_max) {
+        refuse(head, head.version != wire::kVersion ? "unknown frame version: install matching daemon and library"
+                                                    : "the frame is larger than this socket takes");
+        return false;
+      }
+      const std::size_t frame_bytes = wire::kHeadBytes + head.size;
+      if (used - at < frame_bytes) {
+        if (input.size() < frame_bytes) input.resize(frame_bytes);
+        break;
+      }
+      server.handler(shared_from_this(), head, std::string_view(input.data() + at + wire::kHeadBytes, head.size));
+      at += frame_bytes;
+    }
+    std::memmove(input.data(), input.data() + at, used - at);
+    used -= at;
+    mid_frame_ = used > 0;
+    return socket_.is_open();
+  }
+
+  void refuse(const wire::Head& head, std::string_view sentence) {
+    std::string frame;
+    wire::append_frame(frame, wire::Type::kError, head.request_id, sentence);
+    send(frame);
+  }
+
+  void flush() {
+    if (writing_ || waiting_.empty() || !socket_.is_open()) return;
+    writing_ = true;
+    out_.clear();
+    std::swap(out_, waiting_);
+    asio::async_write(socket_, asio::buffer(out_),
+                      [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
+                        self->writing_ = false;
+                        if (error) return self->close();
+                        self->flush();
+                        if (self->close_after_output_ && !self->writing_) self->close();
+                      });
+  }
+
+  Socket socket_;
+  Peer peer_;
+  std::string waiting_;  // to be written after out_
+  std::string out_;      // being written: must not move
+  bool writing_ = false;
+  bool handling_ = false;  // frames of one read are being handled: answers gather
+  bool mid_frame_ = false;
+  bool close_after_output_ = false;
+  steady_clock::time_point last_read_ = steady_clock::now();
+};
+
+namespace {
+
+bool identify(Socket& socket, Peer& peer) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return false;
+  peer = {credentials.pid, credentials.uid, credentials.gid};
+  return peer.uid != kOverflowUid;
+}
+
+asio::awaitable<void> accept_loop(std::shared_ptr<FrameServer::Impl> server);
+asio::awaitable<void> sweep_loop(std::shared_ptr<FrameServer::Impl> server);
+
+authcache::shm::Result<void> bind_path(const FrameServerOptions& options, int fd) {
+  const std::filesystem::path temporary = options.path.string() + ".new";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (temporary.string().size() >= sizeof address.sun_path) {
+    return authcache::shm::fail(ErrorCode::kUsage, "the path " + temporary.string() + " is too long for a unix socket (107 bytes); choose a shorter runtime_dir");
+  }
+  std::strcpy(address.sun_path, temporary.c_str());
+  ::unlink(temporary.c_str());
+  const mode_t before = ::umask(0177);
+  const int bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const int bind_error = errno;
+  ::umask(before);
+  if (bound != 0) return authcache::shm::system_error("cannot bind " + temporary.string(), bind_error);
+  if (options.group != static_cast<gid_t>(-1) && ::chown(temporary.c_str(), static_cast<uid_t>(-1), options.group) != 0) {
+    return authcache::shm::system_error("cannot give " + options.path.string() + " to group " + std::to_string(options.group), errno);
+  }
+  if (::chmod(temporary.c_str(), 0660) != 0) return authcache::shm::system_error("cannot chmod " + temporary.string(), errno);
+  if (::listen(fd, kBacklog) != 0) return authcache::shm::system_error("cannot listen on " + temporary.string(), errno);
+  if (::rename(temporary.c_str(), options.path.c_str()) != 0) {
+    return authcache::shm::system_error("cannot rename to " + options.path.string(), errno);
+  }
+  return {};
+}
+
+}  // namespace
+
+FrameServer::FrameServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+FrameServer::~FrameServer() {
+  impl_->closed = true;
+  boost::system::error_code ignored;
+  impl_->acceptor.close(ignored);
+  impl_->sweep.cancel();
+  for (const auto& connection : impl_->open) connection->close();
+  ::unlink(impl_->options.path.c_str());
+}
+
+std::size_t FrameServer::connections() const { return impl_->open.size(); }
+
+authcache::shm::Result<std::unique_ptr<FrameServer>> FrameServer::listen(Loop& loop, FrameServerOptions options, Handler handler) {
+  authcache::shm::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return authcache::shm::system_error("cannot create a unix socket", errno);
+  if (auto bound = bind_path(options, fd.get()); !bound) return std::unexpected(bound.error());
+  auto impl = std::make_shared<Impl>(loop, std::move(options), std::move(handler));
+  impl->acceptor.assign(asio::local::stream_protocol(), fd.release());
+  asio::co_spawn(loop.context(), accept_loop(impl), asio::detached);
+  asio::co_spawn(loop.context(), sweep_loop(impl), asio::detached);
+  return std::unique_ptr<FrameServer>(new FrameServer(std::move(impl)));
+}
+
+namespace {
+
+asio::awaitable<void> accept_loop(std::shared_ptr<FrameServer::Impl> server) {
+  asio::steady_timer backoff(server->acceptor.get_executor());
+  while (!server->closed) {
+    boost::system::error_code error;
+    Socket socket = co_await server->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
+    if (server->closed || error == asio::error::operation_aborted) co_return;
+    if (error) {
+      backoff.expires_after(kAcceptBackoff);
+      co_await backoff.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      continue;
+    }
+    Peer peer;
+    // Over the bound, or not to be told apart: the socket closes as it leaves this scope.
+    if (server->open.size() >= server->options.connections_max || !identify(socket, peer)) continue;
+    auto connection = std::make_shared<FrameConnection>(std::move(socket), peer);
+    server->open.insert(connection);
+    asio::co_spawn(server->acceptor.get_executor(), connection->serve(server), asio::detached);
+  }
+}
+
+asio::awaitable<void> sweep_loop(std::shared_ptr<FrameServer::Impl> server) {
+  while (!server->closed) {
+    boost::system::error_code error;
+    server->sweep.expires_after(kFrameTimeout / 5);
+    co_await server->sweep.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    const auto now = steady_clock::now();
+    for (const auto& connection : server->open) {
+      if (connection->overdue(now)) connection->close();  // its serve() ends and erases it
+    }
+  }
+}
+
+}  // namespace
+
+}  // namespace authcached
