@@ -1,0 +1,177 @@
+#include "daemon/cache/admission.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "daemon/cache/identity_text.hpp"
+#include "daemon/cache/token_hash.hpp"
+#include "daemon/cache/ttl.hpp"
+
+namespace authcached {
+
+namespace shm = authcache::shm;
+using shm::Reason;
+using shm::Verdict;
+
+namespace {
+
+shm::PrincipalId principal(const Sha256& hash) {
+  shm::PrincipalId id;
+  std::memcpy(id.data(), hash.data(), sizeof id);
+  return id;
+}
+
+// The two hashes as rules hold them; must outlive the facts that point at them.
+struct Hashes {
+  Sha256 token;
+  std::optional<Sha256> signing_input;
+};
+
+Hashes hashes_of(const Candidate& candidate, const Proof& proof) {
+  Hashes hashes{token_hash(*candidate.token), std::nullopt};
+  if (proof.signing_input) hashes.signing_input = token_hash(*proof.signing_input);
+  return hashes;
+}
+
+AdmissionFacts facts_of(const Candidate& candidate, const Proof& proof, const Hashes& hashes) {
+  const Identity& identity = proof.identity;
+  return {.token = &hashes.token,
+          .signing_input = hashes.signing_input ? &*hashes.signing_input : nullptr,
+          .key = proof.key_thumbprint ? &*proof.key_thumbprint : nullptr,
+          .profile = candidate.profile->config.name,
+          .issuer = identity.issuer,
+          .subject = identity.subject,
+          .client_id = identity.client_id,
+          .sid = identity.sid,
+          .jti = identity.jti,
+          .issued_wall_ns = proof.issued_wall_ns};
+}
+
+}  // namespace
+
+Admission::Admission(Tables& tables, OversizeTexts& texts, const RuleSet& rules, const Clock& clock, WallClock& wall)
+    : tables_(tables), texts_(texts), rules_(rules), clock_(clock), wall_(wall) {}
+
+bool Admission::denied(const Candidate& candidate, const Proof& proof) const {
+  const Hashes hashes = hashes_of(candidate, proof);
+  return rules_.match(facts_of(candidate, proof, hashes)) != nullptr;
+}
+
+// Rules are kept for the profile's maximum lifetime; a token that outlives it would outlive its revocation.
+bool Admission::lives_too_long(const Proof& proof, const ProfileConfig& profile, std::int64_t wall_now_ns) {
+  if (!proof.expires_wall_ns) return false;  // rules of such profiles last until lifted
+  const std::int64_t from = std::min(proof.issued_wall_ns.value_or(wall_now_ns), wall_now_ns);
+  std::int64_t life = 0;
+  if (__builtin_sub_overflow(*proof.expires_wall_ns, from, &life)) return true;
+  const auto max = std::chrono::nanoseconds(profile.max_token_lifetime + profile.leeway).count();
+  return life > max;
+}
+
+Admitted Admission::admit(const Candidate& candidate, const Proof& proof) {
+  if (proof.verdict != Verdict::kValid && proof.verdict != Verdict::kInvalid) {
+    return {Verdict::kUnavailable, proof.reason, {}};
+  }
+  Proof judged;
+  const Proof* stored = &proof;
+  const ProfileConfig& config = candidate.profile->config;
+  const auto refuse = [&](Reason reason) {
+    judged = Proof{};
+    judged.verdict = Verdict::kInvalid;
+    judged.reason = reason;
+    judged.signing_input = proof.signing_input;
+    stored = &judged;
+  };
+  if (proof.verdict == Verdict::kValid) {
+    if (denied(candidate, proof)) {
+      refuse(Reason::kRevoked);
+    } else if (lives_too_long(proof, config, wall_.now_ns())) {
+      refuse(Reason::kLifetime);
+    } else if (record_life_ns(proof, config, wall_.now_ns()) <= 0) {
+      refuse(Reason::kExpired);
+    } else if (config.upstream == UpstreamKind::kSqlite && config.query.empty()) {
+      // Our own sessions are issued for the profile that created them; every other token must say whom it is for.
+      judged = proof;
+      judged.identity.audience = config.audience;
+      stored = &judged;
+    }
+  }
+  return store(candidate, *stored);
+}
+
+Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
+  Admitted admitted{proof.verdict, proof.reason, {}};
+  if (proof.verdict == Verdict::kValid) admitted.reason = Reason::kNone;
+  const std::int64_t life = record_life_ns(proof, candidate.profile->config, wall_.now_ns());
+  if (life <= 0) {
+    // Nothing to keep, and nothing older may stay: it said something else.
+    tables_.kill(shm::key_of(*candidate.digest), shm::SlotState::kEvicted);
+    return admitted;
+  }
+  shm::TextBuilder text(OversizeTexts::kTextMax);
+  const bool whole = proof.verdict != Verdict::kValid || build_text(proof.identity, text);
+  if (!whole) return {Verdict::kUnavailable, Reason::kOverloaded, {}};  // nothing that is cut may stand for an identity
+  const bool text_fits = text.bytes().size() <= shm::kTextMax;
+  shm::RecordSpec spec;
+  spec.key = shm::key_of(*candidate.digest);
+  const auto now = static_cast<std::uint64_t>(clock_.monotonic_ns());
+  spec.deadline = now + static_cast<std::uint64_t>(life);
+  spec.epoch = candidate.epoch;
+  spec.verdict = proof.verdict;
+  spec.reason = admitted.reason;
+  spec.profile_id = candidate.profile->id;
+  spec.expires_wall_ns = proof.expires_wall_ns.value_or(0);
+  spec.issued_wall_ns = proof.issued_wall_ns.value_or(INT64_MIN);
+  spec.token = token_key(proof.signing_input ? *proof.signing_input : *candidate.token);
+  spec.is_jws = proof.signing_input.has_value();
+  if (proof.verdict == Verdict::kValid) {
+    spec.has_confirmation = proof.identity.confirmation.has_value();
+    if (!proof.identity.issuer.empty()) spec.issuer = principal(sha256(proof.identity.issuer));
+    if (proof.key_thumbprint) spec.signing_key = principal(*proof.key_thumbprint);
+    spec.scopes = proof.identity.scopes;
+    spec.permissions = proof.identity.permissions;
+    spec.audience = proof.identity.audience;
+    if (text_fits) spec.text = text.bytes();
+    spec.text_too_large = !text_fits;
+  }
+  admitted.places = tables_.insert(spec, now);
+  for (std::uint8_t i = 0; i < admitted.places.count; ++i) {
+    if (tables_.text_is_elsewhere(admitted.places.items[i])) texts_.put(admitted.places.items[i], std::string(text.bytes()));
+  }
+  return admitted;
+}
+
+bool Admission::may_keep(const shm::TableView& view, const Profiles& profiles, const shm::HotRecord& hot,
+                         const shm::ColdRecord& cold, std::string_view text) const {
+  const auto profile = std::ranges::find_if(profiles, [&](const auto& each) { return each->id == cold.profile_id; });
+  if (profile == profiles.end()) return false;
+  const auto longest = std::chrono::nanoseconds(std::max((*profile)->config.ttl_max, (*profile)->config.negative_ttl)).count();
+  if (hot.deadline > static_cast<std::uint64_t>(clock_.monotonic_ns() + longest)) return false;
+
+  AdmissionFacts facts;
+  facts.profile = (*profile)->config.name;
+  shm::TextCursor cursor(text);
+  while (const auto item = cursor.next()) {
+    if (item->field == shm::TextField::kIssuer) facts.issuer = item->value;
+    if (item->field == shm::TextField::kSubject) facts.subject = item->value;
+    if (item->field == shm::TextField::kClientId) facts.client_id = item->value;
+    if (item->field == shm::TextField::kSid) facts.sid = item->value;
+    if (item->field == shm::TextField::kJti) facts.jti = item->value;
+  }
+  if (!cursor.whole()) return false;
+  const shm::Facts packed = shm::unpack_facts(hot.facts);
+  if (cold.issued_wall_ns != INT64_MIN) facts.issued_wall_ns = cold.issued_wall_ns;
+  const Sha256 token = token_hash(cold.token);
+  ((packed.flags & shm::kIsJws) != 0 ? facts.signing_input : facts.token) = &token;
+  Sha256 key{};
+  if (const std::uint32_t index = shm::unpack_principals(hot.principals).key; index != 0) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      const std::uint64_t word = shm::StdAtomics::load_relaxed(view.key(index).id[i]);
+      std::memcpy(key.data() + i * 8, &word, 8);
+    }
+    facts.key = &key;
+    if (!(*profile)->upstream->has_key(key)) return false;
+  }
+  return rules_.match(facts) == nullptr;
+}
+
+}  // namespace authcached

@@ -1,0 +1,52 @@
+// The only way into the table: every proof, whatever brought it (a miss, a created session, a copy), passes the rules
+// on the loop thread at the moment of insert, with the epoch that was current when its flight began. Loop thread only.
+#pragma once
+
+#include <string_view>
+
+#include "daemon/base/proof.hpp"
+#include "daemon/base/wall_clock.hpp"
+#include "daemon/cache/oversize_texts.hpp"
+#include "daemon/cache/profile.hpp"
+#include "daemon/cache/rule_set.hpp"
+#include "daemon/cache/tables.hpp"
+#include "shm/digest.hpp"
+
+namespace authcached {
+
+struct Candidate {
+  const Profile* profile = nullptr;
+  const authcache::shm::Digest* digest = nullptr;
+  const Sha256* token = nullptr;  // SHA-256 of its bytes
+  std::uint64_t epoch = 0;        // at the start of the flight
+};
+
+struct Admitted {
+  authcache::shm::Verdict verdict = authcache::shm::Verdict::kUnavailable;
+  authcache::shm::Reason reason = authcache::shm::Reason::kNone;
+  Places places;
+};
+
+class Admission {
+ public:
+  Admission(Tables& tables, OversizeTexts& texts, const RuleSet& rules, const Clock& clock, WallClock& wall);
+
+  Admitted admit(const Candidate& candidate, const Proof& proof);
+  // True if a rule denies what this candidate proved: asked again for each waiter when a reply is sent.
+  [[nodiscard]] bool denied(const Candidate& candidate, const Proof& proof) const;
+  // The same question for a record that lies in a table (copies and adoption). Profiles as they are now.
+  [[nodiscard]] bool may_keep(const authcache::shm::TableView& view, const Profiles& profiles, const authcache::shm::HotRecord& hot,
+                              const authcache::shm::ColdRecord& cold, std::string_view text) const;
+
+ private:
+  Admitted store(const Candidate& candidate, const Proof& proof);
+  [[nodiscard]] static bool lives_too_long(const Proof& proof, const ProfileConfig& profile, std::int64_t wall_now_ns);
+
+  Tables& tables_;
+  OversizeTexts& texts_;
+  const RuleSet& rules_;
+  const Clock& clock_;
+  WallClock& wall_;
+};
+
+}  // namespace authcached

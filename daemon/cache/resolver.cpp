@@ -1,0 +1,138 @@
+#include "daemon/cache/resolver.hpp"
+
+#include <cstring>
+
+#include "daemon/base/sha256.hpp"
+
+namespace authcached {
+
+namespace shm = authcache::shm;
+using shm::Reason;
+using shm::Verdict;
+
+struct Resolver::Flight {
+  std::shared_ptr<const Profile> profile;
+  Sha256 token{};
+  std::uint64_t epoch = 0;
+  std::vector<Reply> waiters;
+};
+
+std::size_t Resolver::DigestHash::operator()(const shm::Digest& digest) const {
+  std::size_t value;
+  std::memcpy(&value, digest.data(), sizeof value);
+  return value;
+}
+
+Resolver::Resolver(Tables& tables, Admission& admission, const Clock& clock, const LimitsConfig& limits)
+    : tables_(tables),
+      admission_(admission),
+      clock_(clock),
+      limits_(limits),
+      budget_(limits.misses_per_second_per_uid, limits.miss_burst_per_uid) {}
+Resolver::~Resolver() = default;
+
+void Resolver::set_limits(const LimitsConfig& limits) {
+  limits_ = limits;
+  budget_.set_limits(limits.misses_per_second_per_uid, limits.miss_burst_per_uid);
+}
+
+void Resolver::refuse(const shm::Digest& digest, Verdict verdict, Reason reason, Reply& reply) const {
+  shm::wire::ValidateReply answer;
+  answer.digest = digest;
+  answer.verdict = verdict;
+  answer.reason = reason;
+  answer.newest_generation = tables_.newest().writer.view().generation;
+  reply(answer);
+}
+
+void Resolver::validate(const std::shared_ptr<const Profile>& profile, std::string_view token, uid_t uid, Reply reply) {
+  ++counters_.asked;
+  if (token.empty() || token.size() > shm::wire::kTokenMax) {
+    ++counters_.rejected;
+    return refuse({}, Verdict::kInvalid, token.empty() ? Reason::kMalformed : Reason::kTooLong, reply);
+  }
+  const shm::Digest digest = shm::token_digest(profile->id, token);
+  if (!profile->upstream->well_formed(token)) {
+    ++counters_.rejected;
+    return refuse(digest, Verdict::kInvalid, Reason::kMalformed, reply);
+  }
+  if (answer_from_table(digest, reply)) return;
+  if (const auto flight = flights_.find(digest); flight != flights_.end()) {
+    if (flight->second->waiters.size() >= limits_.waiters_per_flight) {
+      ++counters_.overloaded;
+      return refuse(digest, Verdict::kUnavailable, Reason::kOverloaded, reply);
+    }
+    ++counters_.coalesced;
+    flight->second->waiters.push_back(std::move(reply));
+    return;
+  }
+  if (!budget_.take(uid, clock_.monotonic_ns())) {
+    ++counters_.over_budget;
+    return refuse(digest, Verdict::kUnavailable, Reason::kOverBudget, reply);
+  }
+  if (flights_.size() >= limits_.flights) {
+    ++counters_.overloaded;
+    return refuse(digest, Verdict::kUnavailable, Reason::kOverloaded, reply);
+  }
+  depart(profile, token, digest, std::move(reply));
+}
+
+bool Resolver::answer_from_table(const shm::Digest& digest, Reply& reply) {
+  const shm::Key key = shm::key_of(digest);
+  shm::Found found;
+  const auto now = static_cast<std::uint64_t>(clock_.monotonic_ns());
+  if (!tables_.find(key, found) || !shm::is_current(tables_.newest().writer.view(), found.record, now)) return false;
+  ++counters_.hits;
+  const shm::Facts facts = shm::unpack_facts(found.record.facts);
+  const Places places = tables_.places_of(key);
+  shm::wire::ValidateReply answer;
+  answer.digest = digest;
+  answer.verdict = facts.verdict;
+  answer.reason = facts.reason;
+  answer.newest_generation = tables_.newest().writer.view().generation;
+  answer.place_count = places.count;
+  answer.places = places.items;
+  reply(answer);
+  return true;
+}
+
+void Resolver::depart(const std::shared_ptr<const Profile>& profile, std::string_view token, const shm::Digest& digest, Reply reply) {
+  auto flight = std::make_unique<Flight>();
+  flight->profile = profile;
+  flight->token = sha256(token);
+  flight->epoch = tables_.epoch();
+  flight->waiters.push_back(std::move(reply));
+  flights_.emplace(digest, std::move(flight));
+  ++counters_.questions;
+  const auto deadline = clock_.monotonic_ns() + std::chrono::nanoseconds(limits_.upstream_timeout).count();
+  profile->upstream->resolve({std::string(token), static_cast<std::uint64_t>(deadline)},
+                             [this, digest](Proof proof) { land(digest, proof); });
+}
+
+void Resolver::land(const shm::Digest& digest, const Proof& proof) {
+  reach(FaultPoint::kVerdictBeforeInsert);
+  auto node = flights_.extract(digest);
+  if (node.empty()) return;
+  Flight& flight = *node.mapped();
+  const Candidate candidate{flight.profile.get(), &digest, &flight.token, flight.epoch};
+  const Admitted admitted = admission_.admit(candidate, proof);
+  shm::wire::ValidateReply answer;
+  answer.digest = digest;
+  answer.verdict = admitted.verdict;
+  answer.reason = admitted.reason;
+  answer.newest_generation = tables_.newest().writer.view().generation;
+  answer.place_count = admitted.places.count;
+  answer.places = admitted.places.items;
+  // A hook or a reply may let a revocation in between two waiters: each is asked for anew.
+  for (Reply& waiter : flight.waiters) {
+    reach(FaultPoint::kReplyBeforeSend);
+    if (answer.verdict == Verdict::kValid && admission_.denied(candidate, proof)) {
+      answer.verdict = Verdict::kInvalid;
+      answer.reason = Reason::kRevoked;
+      answer.place_count = 0;
+    }
+    waiter(answer);
+  }
+}
+
+}  // namespace authcached

@@ -1,0 +1,70 @@
+// The miss path behind the socket: one upstream question for each distinct token at a time (a flight), whoever asks.
+//
+// A question passes, in this order and each for a stated reply: length and shape, a record that somebody else's miss
+// has brought meanwhile, a flight to join, this uid's budget, the bound on flights. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/base/fault_point.hpp"
+#include "daemon/cache/admission.hpp"
+#include "daemon/cache/miss_budget.hpp"
+#include "shm/wire.hpp"
+
+namespace authcached {
+
+struct ResolverCounters {
+  std::uint64_t asked = 0;
+  std::uint64_t rejected = 0;      // by length or shape
+  std::uint64_t hits = 0;          // a current record was there
+  std::uint64_t coalesced = 0;     // joined a flight
+  std::uint64_t over_budget = 0;
+  std::uint64_t overloaded = 0;
+  std::uint64_t questions = 0;     // upstream
+};
+
+class Resolver {
+ public:
+  using Reply = std::move_only_function<void(const authcache::shm::wire::ValidateReply&)>;
+
+  Resolver(Tables& tables, Admission& admission, const Clock& clock, const LimitsConfig& limits);
+  ~Resolver();
+
+  // Answers exactly once, now or later. The token's bytes are copied only if a flight begins, and wiped when it ends.
+  void validate(const std::shared_ptr<const Profile>& profile, std::string_view token, uid_t uid, Reply reply);
+
+  void set_limits(const LimitsConfig& limits);
+  void set_fault_hook(FaultHook hook) { fault_ = std::move(hook); }
+  [[nodiscard]] const ResolverCounters& counters() const { return counters_; }
+  [[nodiscard]] std::size_t flights() const { return flights_.size(); }
+
+ private:
+  struct Flight;
+  struct DigestHash {
+    std::size_t operator()(const authcache::shm::Digest& digest) const;
+  };
+  using Flights = std::unordered_map<authcache::shm::Digest, std::unique_ptr<Flight>, DigestHash>;
+
+  bool answer_from_table(const authcache::shm::Digest& digest, Reply& reply);
+  void depart(const std::shared_ptr<const Profile>& profile, std::string_view token, const authcache::shm::Digest& digest, Reply reply);
+  void land(const authcache::shm::Digest& digest, const Proof& proof);
+  void refuse(const authcache::shm::Digest& digest, authcache::shm::Verdict verdict, authcache::shm::Reason reason, Reply& reply) const;
+  void reach(FaultPoint point) const {
+    if (fault_) fault_(point);
+  }
+
+  Tables& tables_;
+  Admission& admission_;
+  const Clock& clock_;
+  LimitsConfig limits_;
+  MissBudget budget_;
+  Flights flights_;
+  ResolverCounters counters_;
+  FaultHook fault_;
+};
+
+}  // namespace authcached

@@ -1,0 +1,74 @@
+// Revocation, in the order that its promise needs: (0) the rule enters memory, so that no admission passes it; (1) the
+// matching records are killed, every copy, every profile, every generation written; (2) the rule is durable; (3) the
+// caller is told. If the commit fails, the rule is withdrawn (what older one covered stays), what was killed stays
+// killed and revalidates, and the caller gets the error. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "daemon/base/fault_point.hpp"
+#include "daemon/base/wall_clock.hpp"
+#include "daemon/cache/profile.hpp"
+#include "daemon/cache/rule_set.hpp"
+#include "daemon/cache/state_writer.hpp"
+#include "daemon/cache/tables.hpp"
+#include "daemon/io/loop.hpp"
+
+namespace authcached {
+
+struct RevokeReport {
+  std::uint64_t change = 0;
+  std::uint64_t killed = 0;
+  std::int64_t refused_after_ns = 0;  // from the call until the last kill
+  std::int64_t durable_after_ns = 0;
+  bool everything = false;  // the bound on rules was reached: everything issued until now is refused instead
+};
+
+class Revoker {
+ public:
+  using Done = std::move_only_function<void(authcache::shm::Result<RevokeReport>)>;
+
+  Revoker(Tables& tables, RuleSet& rules, StateWriter& state, Loop& loop, const Clock& clock, std::uint64_t last_change);
+
+  void set_profiles(Profiles profiles);
+  void set_rules_max(std::size_t rules_max) { rules_max_ = rules_max; }
+  // A predecessor's table that could not be reached may still be read until then (CLOCK_MONOTONIC): no
+  // acknowledgement before.
+  void hold_acknowledgements_until(std::int64_t monotonic_ns) { acknowledge_from_ns_ = monotonic_ns; }
+
+  void revoke_token(std::string_view token, Done done);
+  void revoke_session(const Sha256& token, Done done);  // by SHA-256 of its token
+  // Refuses everything issued until now, in every profile; for a state database that lost rules.
+  void revoke_everything(Done done);
+  // Rules whose life both clocks say is past; a slice at a time.
+  void purge();
+
+  void set_fault_hook(FaultHook hook) { fault_ = std::move(hook); }
+  [[nodiscard]] std::uint64_t last_change() const { return last_change_; }
+
+ private:
+  struct Pending;
+  Rule make_rule(RuleKind kind, std::string value);
+  void enter(Pending& pending, RuleKind kind, const Sha256& hash);
+  void everything(Pending& pending);
+  void make_durable(std::shared_ptr<Pending> pending);
+  void acknowledge(std::shared_ptr<Pending> pending);
+  [[nodiscard]] std::int64_t token_rule_life_ns() const;
+  void reach(FaultPoint point) const {
+    if (fault_) fault_(point);
+  }
+
+  Tables& tables_;
+  RuleSet& rules_;
+  StateWriter& state_;
+  Loop& loop_;
+  const Clock& clock_;
+  Profiles profiles_;
+  std::uint64_t last_change_;
+  std::size_t rules_max_ = SIZE_MAX;
+  std::int64_t acknowledge_from_ns_ = 0;
+  FaultHook fault_;
+};
+
+}  // namespace authcached

@@ -1,0 +1,202 @@
+#include "daemon/cache/tables.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace authcached {
+
+namespace shm = authcache::shm;
+
+namespace {
+
+using A = shm::StdAtomics;
+
+// A record of the old table as the facts it was made from, ready to be laid out in the new one.
+struct Reread {
+  shm::RecordSpec spec;
+  std::vector<std::string> scopes, permissions, audience;
+};
+
+shm::PrincipalId load_principal(const shm::PrincipalEntry& entry) {
+  return {A::load_relaxed(entry.id[0]), A::load_relaxed(entry.id[1]), A::load_relaxed(entry.id[2]), A::load_relaxed(entry.id[3])};
+}
+
+void reread(const shm::TableView& view, const shm::HotRecord& hot, const shm::ColdRecord& cold, std::string_view text, Reread& out) {
+  const shm::Facts facts = shm::unpack_facts(hot.facts);
+  const shm::Principals principals = shm::unpack_principals(hot.principals);
+  shm::TextCursor cursor(text);
+  while (const auto item = cursor.next()) {
+    if (item->field == shm::TextField::kScopes) out.scopes.emplace_back(item->value);
+    if (item->field == shm::TextField::kPermissions) out.permissions.emplace_back(item->value);
+    if (item->field == shm::TextField::kAudience) out.audience.emplace_back(item->value);
+  }
+  out.spec = {.key = hot.key,
+              .deadline = hot.deadline + view.tick_ns,
+              .epoch = facts.epoch,
+              .verdict = facts.verdict,
+              .reason = facts.reason,
+              .has_confirmation = (facts.flags & shm::kHasConfirmation) != 0,
+              .is_jws = (facts.flags & shm::kIsJws) != 0,
+              .issuer = {},
+              .signing_key = {},
+              .scopes = out.scopes,
+              .permissions = out.permissions,
+              .audience = out.audience,
+              .text = text,
+              .expires_wall_ns = cold.expires_wall_ns,
+              .issued_wall_ns = cold.issued_wall_ns,
+              .profile_id = cold.profile_id,
+              .token = cold.token};
+  if (principals.issuer != 0) out.spec.issuer = load_principal(view.issuer(principals.issuer));
+  if (principals.key != 0) out.spec.signing_key = load_principal(view.key(principals.key));
+}
+
+}  // namespace
+
+Generation::Generation(shm::TableFile file, std::optional<Recency> hints)
+    : writer(std::move(file)), index(writer.view()), recency(std::move(hints)) {
+  writer.set_observer(&index);
+  if (recency) writer.set_recency(recency->bytes());
+}
+
+Tables::Tables(std::filesystem::path dir, std::unique_ptr<Generation> current)
+    : dir_(std::move(dir)), current_(std::move(current)) {}
+
+Places Tables::insert(const shm::RecordSpec& spec, std::uint64_t now_ns) {
+  Places places;
+  each([&](Generation& generation) {
+    if (const auto place = generation.writer.insert(spec, now_ns)) places.items[places.count++] = *place;
+  });
+  return places;
+}
+
+std::uint64_t Tables::kill(const shm::Key& key, shm::SlotState dead) {
+  std::uint64_t kills = 0;
+  each([&](Generation& generation) { kills += generation.writer.kill(key, dead) ? 1 : 0; });
+  return kills;
+}
+
+std::uint64_t Tables::kill_token(const shm::Key& token, shm::SlotState dead) {
+  std::uint64_t kills = 0;
+  each([&](Generation& generation) {
+    for (const std::uint64_t slot : generation.index.slots_of(token)) {
+      generation.writer.kill_at(slot, dead);
+      ++kills;
+    }
+  });
+  return kills;
+}
+
+std::uint64_t Tables::kill_negatives() {
+  std::uint64_t kills = 0;
+  each([&](Generation& generation) { kills += generation.writer.kill_negatives(); });
+  return kills;
+}
+
+bool Tables::find(const shm::Key& key, shm::Found& out) const { return newest().writer.find(key, out); }
+
+bool Tables::text_is_elsewhere(const shm::Place& place) const {
+  const Generation& generation = current_->writer.view().generation == place.generation ? *current_ : newest();
+  return (shm::unpack_facts(generation.writer.peek(place.slot).facts).flags & shm::kTextOnSocket) != 0;
+}
+
+Places Tables::places_of(const shm::Key& key) const {
+  Places places;
+  for (const Generation* generation : {successor_.get(), current_.get()}) {
+    shm::Found found;
+    if (generation == nullptr || !generation->writer.find(key, found)) continue;
+    places.items[places.count++] = {generation->writer.view().generation, found.slot, found.record.sequence()};
+  }
+  return places;
+}
+
+void Tables::raise_all() {
+  each([](Generation& generation) { generation.writer.raise_all(); });
+}
+
+void Tables::raise_key(const shm::PrincipalId& key) {
+  each([&](Generation& generation) { generation.writer.raise_key(key); });
+}
+
+void Tables::beat(std::uint64_t now_ns) {
+  each([&](Generation& generation) { generation.writer.beat(now_ns); });
+}
+
+void Tables::sweep(std::uint64_t now_ns, std::uint64_t slots) {
+  each([&](Generation& generation) { generation.writer.sweep(now_ns, std::min(slots, generation.writer.view().geometry.slots)); });
+}
+
+void Tables::set_profiles(const std::vector<shm::ProfileDescription>& profiles) {
+  each([&](Generation& generation) { generation.writer.set_profiles(profiles); });
+}
+
+void Tables::set_durable_change(std::uint64_t change) {
+  each([&](Generation& generation) { generation.writer.set_durable_change(change); });
+}
+
+void Tables::set_clock_offsets(std::int64_t wall_offset_ns, std::int64_t boot_offset_ns) {
+  each([&](Generation& generation) { generation.writer.set_clock_offsets(wall_offset_ns, boot_offset_ns); });
+}
+
+bool Tables::kill_other_profiles(const std::vector<std::uint64_t>& current, std::uint64_t from, std::uint64_t slots) {
+  bool done = true;
+  each([&](Generation& generation) {
+    const shm::TableView& view = generation.writer.view();
+    const std::uint64_t end = std::min(from + slots, view.geometry.slots);
+    for (std::uint64_t slot = from; slot < end; ++slot) {
+      if (shm::control_state(A::load_relaxed(view.slot(slot).control)) != shm::SlotState::kLive) continue;
+      if (std::ranges::find(current, A::load_relaxed(view.cold(slot).profile_id)) != current.end()) continue;
+      generation.writer.kill_at(slot, shm::SlotState::kEvicted);
+    }
+    done = done && end == view.geometry.slots;
+  });
+  return done;
+}
+
+void Tables::begin_replacement(std::unique_ptr<Generation> successor) {
+  successor_ = std::move(successor);
+  successor_->writer.inherit(current_->writer);
+  current_->writer.set_state(shm::TableState::kMoving);
+  copy_hand_ = 0;
+}
+
+bool Tables::copy_slice(std::uint64_t slots, std::uint64_t now_ns, const Admit& admit) {
+  const shm::TableView& view = current_->writer.view();
+  alignas(8) std::uint64_t buffer[shm::kTextMax / 8];
+  for (std::uint64_t i = 0; i < slots && copy_hand_ < view.geometry.slots; ++i, ++copy_hand_) {
+    const std::uint64_t control = A::load_relaxed(view.slot(copy_hand_).control);
+    if (shm::control_state(control) != shm::SlotState::kLive) continue;
+    const shm::HotRecord hot = current_->writer.peek(copy_hand_);
+    shm::ColdRecord cold;
+    const auto text = shm::read_text(view, copy_hand_, control, buffer, cold);
+    shm::Found already;
+    if (!text || successor_->writer.find(hot.key, already)) continue;  // dual writes brought a newer one
+    const bool text_elsewhere = (shm::unpack_facts(hot.facts).flags & shm::kTextOnSocket) != 0;
+    if (text_elsewhere || !shm::is_current(view, hot, now_ns) || !admit(hot, cold, *text)) continue;
+    Reread record;
+    reread(view, hot, cold, *text, record);
+    (void)successor_->writer.insert(record.spec, now_ns);
+  }
+  return copy_hand_ >= view.geometry.slots;
+}
+
+shm::Result<void> Tables::name_successor() {
+  shm::publish_table(successor_->writer.view());
+  return shm::name_table(successor_->writer.file(), dir_);
+}
+
+void Tables::abandon_successor() {
+  current_->writer.set_state(shm::TableState::kLive);
+  successor_.reset();
+}
+
+std::uint64_t Tables::retire_predecessor() {
+  const std::uint64_t retired = current_->writer.view().generation;
+  current_->writer.set_state(shm::TableState::kRetired);
+  ::unlink((dir_ / shm::table_file_name(retired)).c_str());
+  current_ = std::move(successor_);
+  return retired;
+}
+
+}  // namespace authcached

@@ -1,0 +1,87 @@
+// The generations that the daemon writes: the current one and, while it is being replaced, its successor. Every store
+// goes to the successor first and to its predecessor second, so that whichever file a reader has, it misses nothing.
+//
+// Replacement: a new file without a name; the old one MOVING; live records copied in slices, each copy an admission;
+// the new name; wait one heartbeat_timeout (a reader that has not looked since then finds the old one retired when it
+// does); the old one RETIRED and its name removed. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "daemon/cache/recency.hpp"
+#include "daemon/cache/token_index.hpp"
+#include "shm/place.hpp"
+#include "shm/table_writer.hpp"
+
+namespace authcached {
+
+// One table file with what the daemon keeps beside it.
+struct Generation {
+  Generation(authcache::shm::TableFile file, std::optional<Recency> hints);
+  authcache::shm::TableWriter writer;
+  TokenIndex index;
+  std::optional<Recency> recency;
+};
+
+struct Places {
+  std::uint8_t count = 0;
+  std::array<authcache::shm::Place, 2> items{};
+};
+
+class Tables {
+ public:
+  using Admit = std::function<bool(const authcache::shm::HotRecord&, const authcache::shm::ColdRecord&, std::string_view text)>;
+
+  Tables(std::filesystem::path dir, std::unique_ptr<Generation> current);
+
+  Places insert(const authcache::shm::RecordSpec& spec, std::uint64_t now_ns);
+  std::uint64_t kill(const authcache::shm::Key& key, authcache::shm::SlotState dead);             // records killed
+  std::uint64_t kill_token(const authcache::shm::Key& token, authcache::shm::SlotState dead);     // by token hash
+  std::uint64_t kill_negatives();
+  [[nodiscard]] bool find(const authcache::shm::Key& key, authcache::shm::Found& out) const;      // in the newest
+  [[nodiscard]] bool text_is_elsewhere(const authcache::shm::Place& place) const;  // kTextOnSocket
+  [[nodiscard]] Places places_of(const authcache::shm::Key& key) const;
+
+  [[nodiscard]] std::uint64_t epoch() const { return newest().writer.epoch(); }
+  void raise_all();
+  void raise_key(const authcache::shm::PrincipalId& key);
+  void beat(std::uint64_t now_ns);
+  void sweep(std::uint64_t now_ns, std::uint64_t slots);
+  void set_profiles(const std::vector<authcache::shm::ProfileDescription>& profiles);
+  void set_durable_change(std::uint64_t change);
+  void set_clock_offsets(std::int64_t wall_offset_ns, std::int64_t boot_offset_ns);
+  // Kills the records of every profile id that is not in `current`, in the slots from `from`; true at the end.
+  bool kill_other_profiles(const std::vector<std::uint64_t>& current, std::uint64_t from, std::uint64_t slots);
+
+  // Begins a replacement; the successor is ready to be filled. Only one at a time.
+  void begin_replacement(std::unique_ptr<Generation> successor);
+  // Copies up to `slots` slots of the old table; true once all were seen.
+  bool copy_slice(std::uint64_t slots, std::uint64_t now_ns, const Admit& admit);
+  authcache::shm::Result<void> name_successor();
+  void abandon_successor();  // it could not be named: nobody has it
+  // Ends it: the old table is RETIRED, unlinked and unmapped. Returns its generation number.
+  std::uint64_t retire_predecessor();
+  [[nodiscard]] bool replacing() const { return successor_ != nullptr; }
+
+  [[nodiscard]] Generation& newest() const { return successor_ ? *successor_ : *current_; }
+  [[nodiscard]] Generation& current() const { return *current_; }
+
+ private:
+  template <class Fn>
+  void each(Fn fn) {
+    if (successor_) fn(*successor_);
+    fn(*current_);
+  }
+
+  std::filesystem::path dir_;
+  std::unique_ptr<Generation> current_;
+  std::unique_ptr<Generation> successor_;
+  std::uint64_t copy_hand_ = 0;
+};
+
+}  // namespace authcached

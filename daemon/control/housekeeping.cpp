@@ -1,0 +1,105 @@
+#include "daemon/control/housekeeping.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "daemon/base/log.hpp"
+#include "daemon/cache/take_over.hpp"
+#include "daemon/upstream/jwks_upstream.hpp"
+#include "daemon/upstream/sqlite_upstream.hpp"
+
+namespace authcached {
+
+namespace shm = authcache::shm;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kSweepInterval = 100ms;
+// The whole table once in a minute: a spent record costs room until then, never a wrong answer.
+constexpr std::uint64_t kSweepsPerTable = 600;
+constexpr auto kKeySetInterval = 1s;    // how long a key put into or taken out of a file may go unnoticed
+constexpr auto kPurgeInterval = 10s;
+constexpr auto kTableCheckInterval = 1s;
+constexpr std::int64_t kBeatsPerTimeout = 10;
+constexpr auto kBeatIntervalMax = std::chrono::nanoseconds(1s);
+
+shm::PrincipalId principal(const Sha256& thumbprint) {
+  shm::PrincipalId id;
+  std::memcpy(id.data(), thumbprint.data(), sizeof id);
+  return id;
+}
+
+}  // namespace
+
+void Housekeeping::start(std::function<void()> replace_table) {
+  replace_table_ = std::move(replace_table);
+  const auto timeout = std::chrono::nanoseconds(services_.tables.newest().writer.view().heartbeat_timeout_ns);
+  services_.loop.every(std::min(timeout / kBeatsPerTimeout, kBeatIntervalMax), [this] { beat(); });
+  services_.loop.every(kSweepInterval, [this] {
+    sweep();
+    expire_overdue();
+  });
+  services_.loop.every(kKeySetInterval, [this] { poll_key_sets(); });
+  services_.loop.every(kPurgeInterval, [this] {
+    services_.revoker.purge();
+    report_suppressed_events();
+  });
+  services_.loop.every(kTableCheckInterval, [this] {
+    if (needs_replacement(services_.tables.newest().writer.view(), services_.config.table)) replace_table_();
+  });
+  services_.loop.on_wall_clock_step([this] { void_all(); });
+}
+
+// The clocks are looked at before the beat: a table that outlived a suspend must not look alive before its records
+// are void.
+void Housekeeping::beat() {
+  look_at_clocks();
+  services_.tables.beat(static_cast<std::uint64_t>(services_.clock.monotonic_ns()));
+}
+
+void Housekeeping::look_at_clocks() {
+  const ClockOffsets now = clock_offsets(services_.clock);
+  if (stepped(offsets_, now)) return void_all();
+  offsets_ = now;
+  services_.tables.set_clock_offsets(now.wall_ns, now.boot_ns);
+}
+
+void Housekeeping::void_all() {
+  const ClockOffsets now = clock_offsets(services_.clock);
+  services_.tables.raise_all();
+  log_event(LogLevel::kWarning, "clock_step", {{"wall_change_ns", now.wall_ns - offsets_.wall_ns}, {"suspended_ns", now.boot_ns - offsets_.boot_ns}});
+  offsets_ = now;
+  services_.tables.set_clock_offsets(now.wall_ns, now.boot_ns);
+}
+
+void Housekeeping::sweep() {
+  const std::uint64_t slots = services_.tables.newest().writer.view().geometry.slots;
+  services_.tables.sweep(static_cast<std::uint64_t>(services_.clock.monotonic_ns()), slots / kSweepsPerTable + 1);
+}
+
+void Housekeeping::expire_overdue() {
+  for (const auto& profile : services_.profiles) {
+    if (auto* sqlite = dynamic_cast<SqliteUpstream*>(profile->upstream.get())) sqlite->expire_overdue();
+  }
+}
+
+void Housekeeping::poll_key_sets() {
+  for (const auto& profile : services_.profiles) {
+    auto* jwks = dynamic_cast<JwksUpstream*>(profile->upstream.get());
+    if (jwks == nullptr) continue;
+    const std::string before = jwks->last_error();
+    const KeySetChange change = jwks->poll();
+    for (const Sha256& key : change.removed) services_.tables.raise_key(principal(key));
+    if (change.added) services_.tables.kill_negatives();  // "unknown key" may have become wrong
+    if (change.added || !change.removed.empty()) {
+      log_event(LogLevel::kInfo, "key_set_changed",
+                {{"profile", profile->config.name}, {"added", change.added}, {"removed", static_cast<std::int64_t>(change.removed.size())}});
+    }
+    if (!jwks->last_error().empty() && jwks->last_error() != before) {
+      log_event(LogLevel::kError, "key_set_unusable", {{"profile", profile->config.name}, {"error", jwks->last_error()}});
+    }
+  }
+}
+
+}  // namespace authcached

@@ -1,0 +1,36 @@
+// Turns configured profiles into working ones. A reload keeps the upstream of every profile whose configuration did not
+// change, with its key set and its prepared statements. Loop thread only.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/config.hpp"
+#include "daemon/cache/profile.hpp"
+#include "daemon/io/loop.hpp"
+#include "daemon/io/worker.hpp"
+#include "shm/profile_directory.hpp"
+#include "shm/result.hpp"
+
+namespace authcached {
+
+class ProfileFactory {
+ public:
+  ProfileFactory(Loop& loop, const Clock& clock);
+
+  [[nodiscard]] authcache::shm::Result<Profiles> make(const Config& config, const Profiles& before);
+
+ private:
+  authcache::shm::Result<std::shared_ptr<Upstream>> make_upstream(const ProfileConfig& profile, const Config& config);
+
+  Loop& loop_;
+  const Clock& clock_;
+  std::vector<std::unique_ptr<Worker>> pool_;      // signature checks
+  std::vector<std::unique_ptr<Worker>> databases_; // one thread for each session store, as SQLite blocks
+};
+
+// What clients read of these profiles in the table.
+[[nodiscard]] std::vector<authcache::shm::ProfileDescription> describe_profiles(const Profiles& profiles);
+
+}  // namespace authcached

@@ -1,0 +1,88 @@
+#include "daemon/control/reload.hpp"
+
+#include "daemon/base/config_file.hpp"
+#include "daemon/base/log.hpp"
+
+namespace authcached {
+
+namespace shm = authcache::shm;
+
+namespace {
+
+constexpr std::uint64_t kKillSlice = 20'000;  // slots looked at in one go: under a millisecond
+
+ReloadReport compare(const Config& before, const Config& now) {
+  ReloadReport report;
+  const auto note = [](std::vector<std::string>& list, bool differs, const char* key) {
+    if (differs) list.emplace_back(key);
+  };
+  note(report.restart_needed, before.runtime_dir != now.runtime_dir, "runtime_dir");
+  note(report.restart_needed, before.state_dir != now.state_dir, "state_dir");
+  note(report.restart_needed, before.group != now.group, "group");
+  note(report.restart_needed, before.admin_group != now.admin_group, "admin_group");
+  note(report.restart_needed, before.limits.connections != now.limits.connections, "limits.connections");
+  note(report.changed, before.log_level != now.log_level, "log_level");
+  note(report.changed, !(before.table == now.table), "table");
+  LimitsConfig limits = now.limits;
+  limits.connections = before.limits.connections;
+  note(report.changed, !(before.limits == limits), "limits");
+  note(report.changed, before.profiles != now.profiles, "profile");
+  return report;
+}
+
+// What a running daemon cannot change stays as it is.
+void keep_what_needs_a_restart(const Config& before, Config& now) {
+  now.runtime_dir = before.runtime_dir;
+  now.state_dir = before.state_dir;
+  now.group = before.group;
+  now.admin_group = before.admin_group;
+  now.limits.connections = before.limits.connections;
+}
+
+struct Kill {
+  std::vector<std::uint64_t> current;
+  std::uint64_t hand = 0;
+  ReloadReport report;
+  std::move_only_function<void(shm::Result<ReloadReport>)> done;
+};
+
+void kill_old_profiles(Services& services, std::shared_ptr<Kill> kill) {
+  const bool end = services.tables.kill_other_profiles(kill->current, kill->hand, kKillSlice);
+  kill->hand += kKillSlice;
+  if (end) return kill->done(std::move(kill->report));
+  services.loop.post([&services, kill] { kill_old_profiles(services, kill); });
+}
+
+}  // namespace
+
+void reload(Services& services, Config& config, Profiles& profiles, ProfileFactory& factory,
+            std::move_only_function<void(shm::Result<ReloadReport>)> done) {
+  auto next = load_config(services.config_file);
+  if (!next) {
+    log_event(LogLevel::kError, "reload_refused", {{"error", next.error().message}});
+    return done(std::unexpected(next.error()));
+  }
+  auto kill = std::make_shared<Kill>();
+  kill->report = compare(config, *next);
+  kill->done = std::move(done);
+  keep_what_needs_a_restart(config, *next);
+  auto made = factory.make(*next, profiles);
+  if (!made) {
+    log_event(LogLevel::kError, "reload_refused", {{"error", made.error().message}});
+    return kill->done(std::unexpected(made.error()));
+  }
+  // Records of our own sessions carry the audience that the profile had when they were admitted.
+  if (config.profiles != next->profiles) services.tables.raise_all();
+  config = std::move(*next);
+  profiles = std::move(*made);
+  if (const auto level = log_level_from_name(config.log_level)) set_log_level(*level);
+  services.resolver.set_limits(config.limits);
+  services.revoker.set_rules_max(config.limits.rules);
+  services.revoker.set_profiles(profiles);
+  services.tables.set_profiles(describe_profiles(profiles));
+  for (const auto& profile : profiles) kill->current.push_back(profile->id);
+  log_event(LogLevel::kInfo, "reloaded", {{"changed", static_cast<std::int64_t>(kill->report.changed.size())}});
+  kill_old_profiles(services, kill);
+}
+
+}  // namespace authcached

@@ -1,0 +1,66 @@
+#include "daemon/control/replacement.hpp"
+
+#include <algorithm>
+
+#include "shm/boot_id.hpp"
+
+namespace authcached {
+
+namespace shm = authcache::shm;
+
+namespace {
+
+// About a microsecond a copied record: 2 000 keep a slice under the 5 ms that other work may be kept waiting.
+constexpr std::uint64_t kCopySlice = 2'000;
+
+}  // namespace
+
+void Replacement::begin(const Config& config, const Uuid& database, gid_t group, Done done) {
+  if (running_) return;
+  const std::uint64_t number = std::max(static_cast<std::uint64_t>(clock_.boot_ns()), tables_.newest().writer.view().generation + 1);
+  auto successor = make_generation(config, database, number, group);
+  if (!successor) return done(std::unexpected(successor.error()));
+  const auto boot = shm::current_boot_id();
+  if (!boot) return done(std::unexpected(boot.error()));
+  running_ = true;
+  const KnownGeneration known{number, static_cast<std::int64_t>((*successor)->writer.view().heartbeat_timeout_ns), shm::boot_id_text(*boot)};
+  // Listed before anybody can map it: a later daemon must know of every file that may be in use.
+  auto holder = std::make_shared<std::unique_ptr<Generation>>(std::move(*successor));
+  state_.put_generation(known, [this, holder, done](shm::Result<void> listed) {
+    if (listed) return start(std::move(*holder), done);
+    running_ = false;
+    done(std::unexpected(listed.error()));
+  });
+}
+
+void Replacement::start(std::unique_ptr<Generation> successor, Done done) {
+  tables_.begin_replacement(std::move(successor));
+  copy_next(std::move(done));
+}
+
+void Replacement::copy_next(Done done) {
+  const auto now = static_cast<std::uint64_t>(clock_.monotonic_ns());
+  tables_.beat(now);
+  const shm::TableView& source = tables_.current().writer.view();
+  const auto admit = [&](const shm::HotRecord& hot, const shm::ColdRecord& cold, std::string_view text) {
+    return admission_.may_keep(source, profiles_, hot, cold, text);
+  };
+  if (!tables_.copy_slice(kCopySlice, now, admit)) {
+    return loop_.post([this, done = std::move(done)]() mutable { copy_next(std::move(done)); });
+  }
+  if (auto named = tables_.name_successor(); !named) {
+    tables_.abandon_successor();
+    running_ = false;
+    return done(std::unexpected(named.error()));
+  }
+  const auto wait = std::chrono::nanoseconds(source.heartbeat_timeout_ns);
+  loop_.after(wait, [this, done = std::move(done)]() mutable { finish(std::move(done)); });
+}
+
+void Replacement::finish(Done done) {
+  state_.remove_generation(tables_.retire_predecessor());
+  running_ = false;
+  done({});
+}
+
+}  // namespace authcached

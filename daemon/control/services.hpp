@@ -1,0 +1,43 @@
+// What the request handlers work with: references to the parts that the daemon owns. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "daemon/base/config.hpp"
+#include "daemon/base/wall_clock.hpp"
+#include "daemon/cache/admission.hpp"
+#include "daemon/cache/oversize_texts.hpp"
+#include "daemon/cache/resolver.hpp"
+#include "daemon/cache/revoker.hpp"
+#include "daemon/cache/rule_set.hpp"
+#include "daemon/cache/tables.hpp"
+#include "daemon/io/loop.hpp"
+
+namespace authcached {
+
+struct ReloadReport {
+  std::vector<std::string> changed;
+  std::vector<std::string> restart_needed;
+};
+
+struct Services {
+  Loop& loop;
+  const Clock& clock;
+  WallClock& wall;
+  Tables& tables;
+  OversizeTexts& texts;
+  RuleSet& rules;
+  Admission& admission;
+  Resolver& resolver;
+  Revoker& revoker;
+  const Config& config;
+  const Profiles& profiles;
+  std::string config_file;
+  std::int64_t started_boot_ns;
+  std::function<std::size_t()> connections;
+  // Keeps the old configuration on error. done runs once the records of profiles no longer current are dead.
+  std::function<void(std::move_only_function<void(authcache::shm::Result<ReloadReport>)>)> reload;
+};
+
+}  // namespace authcached

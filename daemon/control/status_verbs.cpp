@@ -1,0 +1,127 @@
+#include <unistd.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+
+#include "daemon/base/log.hpp"
+#include "daemon/base/version.hpp"
+#include "daemon/control/control_handler.hpp"
+#include "daemon/control/request_members.hpp"
+#include "daemon/upstream/jwks_upstream.hpp"
+
+namespace authcached {
+
+namespace json = boost::json;
+namespace shm = authcache::shm;
+using A = shm::StdAtomics;
+
+namespace {
+
+std::string_view state_name(std::uint64_t state) {
+  switch (static_cast<shm::TableState>(state)) {
+    case shm::TableState::kRetired: return "retired";
+    case shm::TableState::kLive: return "live";
+    case shm::TableState::kMoving: return "moving";
+  }
+  return "?";
+}
+
+json::object table_stats(const Services& services) {
+  const shm::TableView& view = services.tables.newest().writer.view();
+  const shm::Header& header = view.header();
+  const auto now = static_cast<std::uint64_t>(services.clock.monotonic_ns());
+  return {{"generation", view.generation},
+          {"state", state_name(A::load_relaxed(header.state))},
+          {"replacing", services.tables.replacing()},
+          {"capacity", view.geometry.capacity},
+          {"buckets", view.geometry.buckets},
+          {"live", A::load_relaxed(header.live)},
+          {"negative", A::load_relaxed(header.negative)},
+          {"file_bytes", view.geometry.file_bytes},
+          {"text_bytes", view.geometry.text_bytes},
+          {"text_used_bytes", A::load_relaxed(header.text_used_bytes)},
+          {"epoch", A::load_relaxed(header.epoch_counter)},
+          {"heartbeat_age_ns", now - A::load_relaxed(header.heartbeat_ns)},
+          {"heartbeat_timeout_ns", view.heartbeat_timeout_ns},
+          {"inserted", A::load_relaxed(header.inserted)},
+          {"replaced", A::load_relaxed(header.replaced)},
+          {"killed_revoked", A::load_relaxed(header.killed_revoked)},
+          {"killed_expired", A::load_relaxed(header.killed_expired)},
+          {"killed_evicted", A::load_relaxed(header.killed_evicted)},
+          {"moved", A::load_relaxed(header.moved)},
+          {"negative_refused", A::load_relaxed(header.negative_refused)},
+          {"text_refused", A::load_relaxed(header.text_refused)},
+          {"durable_change", A::load_relaxed(header.durable_change)}};
+}
+
+json::object daemon_stats(const Services& services) {
+  const ResolverCounters& counters = services.resolver.counters();
+  return {{"version", kVersion},
+          {"pid", ::getpid()},
+          {"uptime_ns", services.clock.boot_ns() - services.started_boot_ns},
+          {"io", Loop::backend()},
+          {"log_level", log_level_name(log_level())},
+          {"connections", services.connections()},
+          {"flights", services.resolver.flights()},
+          {"misses", counters.asked},
+          {"hits_in_daemon", counters.hits},
+          {"coalesced", counters.coalesced},
+          {"over_budget", counters.over_budget},
+          {"overloaded", counters.overloaded},
+          {"rejected", counters.rejected},
+          {"upstream_questions", counters.questions},
+          {"rules", services.rules.size()},
+          {"oversize_text_bytes", services.texts.bytes()}};
+}
+
+std::string_view upstream_name(UpstreamKind kind) { return kind == UpstreamKind::kSqlite ? "sqlite" : "jwks"; }
+
+std::string profile_id_text(std::uint64_t id) { return hex({reinterpret_cast<const char*>(&id), sizeof id}); }
+
+}  // namespace
+
+void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
+  json::array profiles;
+  for (const auto& profile : services.profiles) {
+    profiles.push_back(json::object{{"name", profile->config.name},
+                                    {"id", profile_id_text(profile->id)},
+                                    {"upstream", upstream_name(profile->config.upstream)},
+                                    {"state", "current"}});
+  }
+  reply({{"table", table_stats(services)}, {"daemon", daemon_stats(services)}, {"profiles", std::move(profiles)}});
+}
+
+void upstreams_verb(Services& services, const ControlRequest&, ControlReply reply) {
+  json::array upstreams;
+  for (const auto& profile : services.profiles) {
+    upstreams.push_back(json::object{{"profile", profile->config.name},
+                                     {"kind", upstream_name(profile->config.upstream)},
+                                     {"state", json::parse(profile->upstream->state_json())}});
+  }
+  reply({{"upstreams", std::move(upstreams)}});
+}
+
+void keys_verb(Services& services, const ControlRequest&, ControlReply reply) {
+  json::array profiles;
+  for (const auto& profile : services.profiles) {
+    const auto* jwks = dynamic_cast<const JwksUpstream*>(profile->upstream.get());
+    if (jwks == nullptr) continue;
+    json::array keys;
+    for (const VerificationKey& key : jwks->keys().keys()) {
+      json::array algorithms;
+      for (const Algorithm algorithm : key.algorithms) algorithms.emplace_back(algorithm_name(algorithm));
+      const std::string_view thumbprint(reinterpret_cast<const char*>(key.thumbprint.data()), key.thumbprint.size());
+      keys.push_back(json::object{{"kid", key.kid}, {"thumbprint", hex(thumbprint)}, {"algorithms", std::move(algorithms)}});
+    }
+    json::array skipped;
+    for (const SkippedKey& key : jwks->keys().skipped()) skipped.push_back(json::object{{"kid", key.kid}, {"why", key.sentence}});
+    profiles.push_back(json::object{{"name", profile->config.name},
+                                    {"loaded_wall_ns", jwks->loaded_wall_ns()},
+                                    {"error", jwks->last_error()},
+                                    {"keys", std::move(keys)},
+                                    {"skipped", std::move(skipped)}});
+  }
+  reply({{"profiles", std::move(profiles)}});
+}
+
+}  // namespace authcached

@@ -1,0 +1,92 @@
+// authcached: the command line, and nothing else.
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "daemon/base/config_file.hpp"
+#include "daemon/base/config_manual.hpp"
+#include "daemon/base/log.hpp"
+#include "daemon/base/version.hpp"
+#include "daemon/daemon.hpp"
+
+namespace {
+
+using namespace authcached;
+
+constexpr int kExitUsage = 2;
+constexpr int kExitFailed = 5;
+
+// Identities and secrets must not reach a core file, and no other process of this user may trace this one.
+void shield_memory() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  ::umask(0077);
+}
+
+int check(const std::string& file) {
+  const ParsedConfig judged = judge_config_file(file);
+  if (judged.faults.empty()) {
+    std::cout << file << ": ok\n";
+    return 0;
+  }
+  std::cerr << fault_lines(file, judged.faults) << '\n';
+  return kExitUsage;
+}
+
+int explain(const std::string& name) {
+  for (const ConfigKey& key : config_keys()) {
+    if (key.name != name) continue;
+    std::cout << key.name << "\n  unit:     " << key.unit << "\n  default:  " << key.default_value
+              << "\n  reload:   " << (key.reloadable ? "yes" : "no, restart") << "\n  " << key.explanation << '\n';
+    return 0;
+  }
+  std::cerr << "there is no key " << name << "; docs/config.md lists them all\n";
+  return 1;
+}
+
+int serve(const std::string& file, bool first_start) {
+  shield_memory();
+  auto config = load_config(file);
+  if (!config) {
+    std::cerr << config.error().message << '\n';
+    return kExitUsage;
+  }
+  start_log(log_options_from_environment());
+  if (const auto level = log_level_from_name(config->log_level)) set_log_level(*level);
+  auto daemon = Daemon::start(std::move(*config), {.config_file = file, .first_start = first_start});
+  if (!daemon) {
+    log_event(LogLevel::kError, "not_started", {{"error", daemon.error().message}});
+    return kExitFailed;
+  }
+  (*daemon)->run();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("authcached: validates tokens once and shares the answers through shared memory", "authcached");
+  std::string file = "/etc/authcache/authcached.toml";
+  std::string key;
+  bool only_check = false, first_start = false, manual = false;
+  app.add_option("--config", file, "the configuration file")->capture_default_str();
+  app.add_flag("--check", only_check, "judge the configuration and exit: 0 good, 2 not");
+  app.add_flag("--first-start", first_start,
+               "no process of this host can have a table of an earlier authcached mapped: acknowledge revocations at once");
+  app.add_option("--explain-config", key, "tell what one key of the configuration means");
+  app.add_flag("--print-config-manual", manual, "print docs/config.md");
+  app.set_version_flag("--version", std::string(kVersion));
+  app.footer("Example: authcached --config /etc/authcache/authcached.toml --check");
+  CLI11_PARSE(app, argc, argv);
+  if (manual) {
+    std::cout << config_manual();
+    return 0;
+  }
+  if (!key.empty()) return explain(key);
+  return only_check ? check(file) : serve(file, first_start);
+}

@@ -1,0 +1,289 @@
+#include "daemon/upstream/own_sessions.hpp"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "daemon/base/owned_database.hpp"
+#include "daemon/base/random.hpp"
+#include "daemon/base/sha256.hpp"
+#include "daemon/token/base64url.hpp"
+#include "daemon/upstream/session_values.hpp"
+
+namespace authcached {
+
+using authcache::shm::ErrorCode;
+using authcache::shm::fail;
+using authcache::shm::Reason;
+using authcache::shm::Result;
+using authcache::shm::Verdict;
+
+namespace {
+
+constexpr std::size_t kTokenBytes = 32;
+constexpr std::size_t kSidBytes = 16;
+constexpr std::size_t kSubjectBytesMax = 1'024;
+constexpr std::size_t kGrantBytesMax = 256;  // one scope, role or permission
+constexpr std::size_t kGrantsMax = 256;      // as many as a row is read with
+
+constexpr OwnedSchema kOwnedSchema{0x61637373 /* "acss" */, 1, R"sql(
+  CREATE TABLE sessions(
+    token_hash BLOB PRIMARY KEY NOT NULL CHECK (length(token_hash) = 32),
+    subject TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    sid TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    roles TEXT NOT NULL,
+    permissions TEXT NOT NULL,
+    created_ns INTEGER NOT NULL,
+    expires_ns INTEGER NOT NULL,
+    last_seen_ns INTEGER NOT NULL,
+    revoked_ns INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX sessions_by_sid ON sessions(sid);
+  CREATE INDEX sessions_by_subject ON sessions(subject, created_ns);
+  CREATE INDEX sessions_by_creation ON sessions(created_ns);
+)sql",
+                                   "the session database"};
+
+// Enough for the keys and rows of a hundred thousand sessions; the kernel caches the rest.
+constexpr const char* kCachePragma = "PRAGMA cache_size = -65536";
+
+#define SESSION_COLUMNS \
+  "token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns, expires_ns, revoked_ns"
+enum SessionColumn : int {
+  kTokenHash,
+  kSubject,
+  kClientId,
+  kSid,
+  kScopes,
+  kRoles,
+  kPermissions,
+  kCreated,
+  kExpires,
+  kRevoked
+};
+
+// Nothing if the row is not one that we write: then it is damage, and no session lives by it.
+std::optional<SessionRow> read_row(const Statement& row) {
+  SessionRow session;
+  const auto hash = row.blob(kTokenHash);
+  auto scopes = session_list(row.text(kScopes));
+  auto roles = session_list(row.text(kRoles));
+  auto permissions = session_list(row.text(kPermissions));
+  const bool sound = hash.size() == session.token_hash.size() && scopes && roles && permissions &&
+                     !row.text(kSubject).empty() && row.type(kCreated) == ColumnType::kInteger &&
+                     row.type(kExpires) == ColumnType::kInteger;
+  if (!sound) return std::nullopt;
+  std::ranges::copy(hash, session.token_hash.begin());
+  session.subject = row.text(kSubject);
+  session.client_id = row.text(kClientId);
+  session.sid = row.text(kSid);
+  session.scopes = std::move(*scopes);
+  session.roles = std::move(*roles);
+  session.permissions = std::move(*permissions);
+  session.created_wall_ns = row.integer(kCreated);
+  session.expires_wall_ns = row.integer(kExpires);
+  if (row.type(kRevoked) != ColumnType::kNull) session.revoked_wall_ns = row.integer(kRevoked);
+  return session;
+}
+
+Proof refusal(Reason reason) {
+  Proof proof;
+  proof.verdict = Verdict::kInvalid;
+  proof.reason = reason;
+  return proof;
+}
+
+Proof proof_of(SessionRow session, std::int64_t wall_now_ns) {
+  if (session.revoked_wall_ns) return refusal(Reason::kRevoked);
+  if (session.expires_wall_ns <= wall_now_ns) return refusal(Reason::kExpired);
+  Proof proof;
+  proof.verdict = Verdict::kValid;
+  proof.reason = Reason::kNone;
+  proof.identity.subject = std::move(session.subject);
+  proof.identity.client_id = std::move(session.client_id);
+  proof.identity.sid = std::move(session.sid);
+  proof.identity.scopes = std::move(session.scopes);
+  proof.identity.permissions = std::move(session.permissions);
+  for (const std::string& role : session.roles) proof.identity.permissions.push_back("role:" + role);
+  proof.issued_wall_ns = session.created_wall_ns;
+  proof.expires_wall_ns = session.expires_wall_ns;
+  return proof;
+}
+
+bool printable(std::string_view text) {
+  return std::ranges::all_of(text, [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
+}
+
+// RFC 6749's scope-token: no blank, no quote, no backslash. Roles and permissions follow it, as all are kept
+// alike.
+bool is_grant(std::string_view text) {
+  return !text.empty() && text.size() <= kGrantBytesMax && std::ranges::all_of(text, [](unsigned char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
+  });
+}
+
+std::optional<std::string> fault_of(const SessionSpec& spec, std::uint32_t count) {
+  if (count == 0 || count > kSessionsPerCreateMax) {
+    return "between 1 and " + std::to_string(kSessionsPerCreateMax) + " sessions can be created at once";
+  }
+  if (spec.subject.empty() || spec.subject.size() > kSubjectBytesMax || !printable(spec.subject)) {
+    return "a session needs a subject of at most " + std::to_string(kSubjectBytesMax) + " printable bytes";
+  }
+  if (spec.client_id.size() > kSubjectBytesMax || !printable(spec.client_id)) {
+    return "the client id is longer than " + std::to_string(kSubjectBytesMax) + " bytes or not printable";
+  }
+  if (spec.created_wall_ns < 0 || spec.expires_wall_ns <= spec.created_wall_ns) {
+    return "the session would end before it begins";
+  }
+  for (const auto* list : {&spec.scopes, &spec.roles, &spec.permissions}) {
+    if (list->size() > kGrantsMax)
+      return "a session holds at most " + std::to_string(kGrantsMax) + " of each grant";
+    if (!std::ranges::all_of(*list, is_grant)) {
+      return "a scope, role or permission is empty, too long, or has a blank, a quote or a backslash";
+    }
+    // As a list that begins with a bracket would be read as JSON.
+    if (joined(*list).size() > kSessionTextBytesMax || (!list->empty() && list->front().starts_with('['))) {
+      return "the scopes, roles or permissions are too long together, or begin with a bracket";
+    }
+  }
+  return std::nullopt;
+}
+
+struct Secret {
+  std::array<std::uint8_t, kTokenBytes + kSidBytes> bytes{};
+  ~Secret() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+  [[nodiscard]] std::string_view part(std::size_t at, std::size_t count) const {
+    return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()).substr(at, count);
+  }
+};
+
+}  // namespace
+
+Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file) {
+  Result<OwnedDatabase> owned = open_owned(file, kOwnedSchema);
+  if (!owned) return fail(owned.error().code, file.string() + ": " + owned.error().message);
+  Database& database = owned->database;
+  if (Result<void> set = database.execute(kCachePragma); !set) return std::unexpected(std::move(set.error()));
+  const char* const texts[] = {"SELECT " SESSION_COLUMNS " FROM sessions WHERE token_hash = ?1",
+                               "INSERT INTO sessions(" SESSION_COLUMNS
+                               ", last_seen_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?8)",
+                               "SELECT " SESSION_COLUMNS " FROM sessions ORDER BY created_ns DESC LIMIT ?1",
+                               "SELECT " SESSION_COLUMNS
+                               " FROM sessions WHERE subject = ?2 ORDER BY created_ns DESC LIMIT ?1",
+                               "SELECT " SESSION_COLUMNS " FROM sessions WHERE sid = ?1",
+                               "UPDATE sessions SET revoked_ns = ?2 WHERE sid = ?1 AND revoked_ns IS NULL"};
+  std::vector<Statement> made;
+  for (const char* text : texts) {
+    Result<Statement> statement = database.prepare(text);
+    if (!statement) return fail(ErrorCode::kCorrupt, file.string() + ": " + statement.error().message);
+    made.push_back(std::move(*statement));
+  }
+  return OwnSessions(std::move(database),
+                     Statements{std::move(made[0]), std::move(made[1]), std::move(made[2]),
+                                std::move(made[3]), std::move(made[4]), std::move(made[5])});
+}
+
+Proof OwnSessions::find(std::string_view token, std::int64_t wall_now_ns) {
+  const Sha256 hash = sha256(token);
+  Statement& find = statements_.find;
+  find.bind_blob(1, hash);
+  const Result<bool> row = find.step();
+  Proof proof;  // kUnavailable, kUpstream
+  if (row && !*row) {
+    proof = refusal(Reason::kUnknown);
+  } else if (row) {
+    if (auto session = read_row(find)) proof = proof_of(std::move(*session), wall_now_ns);
+  }
+  failure_code_ = find.last_code();
+  find.reset();
+  return proof;
+}
+
+Result<std::vector<NewSession>> OwnSessions::create(const SessionSpec& spec, std::uint32_t count) {
+  if (auto fault = fault_of(spec, count)) return fail(ErrorCode::kUsage, std::move(*fault));
+  const std::string scopes = joined(spec.scopes), roles = joined(spec.roles),
+                    permissions = joined(spec.permissions);
+  Result<Transaction> transaction = Transaction::begin(database_, Transaction::Kind::kWrite);
+  if (!transaction) return std::unexpected(std::move(transaction.error()));
+  std::vector<NewSession> made;
+  made.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Secret secret;
+    if (Result<void> filled = fill_random(secret.bytes); !filled)
+      return std::unexpected(std::move(filled.error()));
+    std::string token = base64url_encode(secret.part(0, kTokenBytes));
+    std::string sid = base64url_encode(secret.part(kTokenBytes, kSidBytes));
+    const Sha256 hash = sha256(token);
+    Statement& insert = statements_.insert;
+    insert.bind_blob(1 + kTokenHash, hash);
+    insert.bind_text(1 + kSubject, spec.subject);
+    insert.bind_text(1 + kClientId, spec.client_id);
+    insert.bind_text(1 + kSid, sid);
+    insert.bind_text(1 + kScopes, scopes);
+    insert.bind_text(1 + kRoles, roles);
+    insert.bind_text(1 + kPermissions, permissions);
+    insert.bind(1 + kCreated, spec.created_wall_ns);
+    insert.bind(1 + kExpires, spec.expires_wall_ns);
+    if (Result<void> inserted = insert.run(); !inserted) return std::unexpected(std::move(inserted.error()));
+    SessionRow row{sid,
+                   spec.subject,
+                   spec.client_id,
+                   spec.scopes,
+                   spec.roles,
+                   spec.permissions,
+                   spec.created_wall_ns,
+                   spec.expires_wall_ns,
+                   std::nullopt,
+                   hash};
+    made.push_back({std::move(token), std::move(sid), proof_of(std::move(row), spec.created_wall_ns)});
+  }
+  if (Result<void> done = commit_in_place(database_, *transaction); !done) {
+    return std::unexpected(std::move(done.error()));
+  }
+  return made;
+}
+
+Result<std::vector<SessionRow>> OwnSessions::list(std::string_view subject, std::uint32_t limit) {
+  Statement& list = subject.empty() ? statements_.list_all : statements_.list_subject;
+  list.bind(1, std::min(limit, kSessionsPerListMax));
+  if (!subject.empty()) list.bind_text(2, subject);
+  std::vector<SessionRow> rows;
+  for (;;) {
+    const Result<bool> row = list.step();
+    auto session = row && *row ? read_row(list) : std::nullopt;
+    if (!session) {
+      list.reset();
+      if (!row) return std::unexpected(row.error());
+      if (*row) return fail(ErrorCode::kCorrupt, "the session database holds a row that we never wrote");
+      return rows;
+    }
+    rows.push_back(std::move(*session));
+  }
+}
+
+Result<SessionRow> OwnSessions::revoke(std::string_view sid, std::int64_t wall_now_ns) {
+  Result<Transaction> transaction = Transaction::begin(database_, Transaction::Kind::kWrite);
+  if (!transaction) return std::unexpected(std::move(transaction.error()));
+  statements_.mark_revoked.bind_text(1, sid);
+  statements_.mark_revoked.bind(2, wall_now_ns);
+  if (Result<void> marked = statements_.mark_revoked.run(); !marked)
+    return std::unexpected(std::move(marked.error()));
+  Statement& by_sid = statements_.by_sid;
+  by_sid.bind_text(1, sid);
+  const Result<bool> row = by_sid.step();
+  auto session = row && *row ? read_row(by_sid) : std::nullopt;
+  by_sid.reset();
+  if (!row) return std::unexpected(row.error());
+  if (!*row) return fail(ErrorCode::kNotFound, "there is no session of this sid");
+  if (!session) return fail(ErrorCode::kCorrupt, "the session database holds a row that we never wrote");
+  if (Result<void> done = commit_in_place(database_, *transaction); !done) {
+    return std::unexpected(std::move(done.error()));
+  }
+  return std::move(*session);
+}
+
+}  // namespace authcached

@@ -1,0 +1,45 @@
+// The daemon's own session database. Only SHA-256 of a token is stored, and only its maker ever sees the
+// token: a token has 256 random bits, so the hash needs no salt and gives nobody the token back. One thread
+// at a time.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/sqlite.hpp"
+#include "daemon/upstream/session_store.hpp"
+#include "shm/result.hpp"
+
+namespace authcached {
+
+class OwnSessions {
+ public:
+  [[nodiscard]] static authcache::shm::Result<OwnSessions> open(const std::filesystem::path& file);
+
+  [[nodiscard]] Database& database() { return database_; }
+  [[nodiscard]] Proof find(std::string_view token, std::int64_t wall_now_ns);
+  // SQLite's primary code of the last find: 0 unless the database failed.
+  [[nodiscard]] int failure_code() const { return failure_code_; }
+
+  // As in session_store.hpp.
+  [[nodiscard]] authcache::shm::Result<std::vector<NewSession>> create(const SessionSpec& spec,
+                                                                       std::uint32_t count);
+  [[nodiscard]] authcache::shm::Result<std::vector<SessionRow>> list(std::string_view subject,
+                                                                     std::uint32_t limit);
+  [[nodiscard]] authcache::shm::Result<SessionRow> revoke(std::string_view sid, std::int64_t wall_now_ns);
+
+ private:
+  struct Statements {
+    Statement find, insert, list_all, list_subject, by_sid, mark_revoked;
+  };
+  OwnSessions(Database database, Statements statements)
+      : database_(std::move(database)), statements_(std::move(statements)) {}
+
+  Database database_;  // before the statements: they must go first
+  Statements statements_;
+  int failure_code_ = 0;
+};
+
+}  // namespace authcached

@@ -1,0 +1,67 @@
+// Sessions in SQLite as an upstream: questions wait on the loop while the worker is busy, then go to it
+// together as one task, and their answers come back as one. Everything here is for the loop thread; the
+// worker alone touches the store.
+//
+// Invariants: every question is answered exactly once, also if this object is gone by then (both executors
+// must outlive what was posted to them); an answer is never given from within resolve; a token's bytes are
+// wiped when it is answered or, at the latest, when the worker has let go of them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/config.hpp"
+#include "daemon/io/executor.hpp"
+#include "daemon/upstream/session_store.hpp"
+#include "daemon/upstream/upstream.hpp"
+#include "shm/result.hpp"
+
+namespace authcached {
+
+// One turn of the worker: long enough to make the two hops between threads cheap, under a millisecond of
+// lookups.
+inline constexpr std::size_t kBatchMax = 256;
+// Questions that may wait; the daemon's own bound on flights is the same by default.
+inline constexpr std::size_t kQueuedMax = 100'000;
+// Creations, lists and revocations under way: people and scripts ask for these.
+inline constexpr std::size_t kControlMax = 64;
+inline constexpr std::size_t kTokenBytesMax = 4'096;
+
+class SqliteUpstream final : public Upstream {
+ public:
+  template <class T>
+  using Done = std::move_only_function<void(authcache::shm::Result<T>)>;
+
+  // Opens the store on the calling thread, before the worker has it, so that a daemon does not start blind.
+  static authcache::shm::Result<std::unique_ptr<SqliteUpstream>> open(
+      const ProfileConfig& profile, const std::filesystem::path& default_file, Executor& worker,
+      Executor& loop, const Clock& clock, std::size_t queued_max = kQueuedMax);
+  ~SqliteUpstream() override;
+
+  void resolve(Query query, Answer answer) override;
+  // RFC 6750's b64token; with keys in raw form, whatever an existing schema may use: printable ASCII without
+  // blanks.
+  [[nodiscard]] bool well_formed(std::string_view token) const override;
+  [[nodiscard]] std::string state_json() const override;
+
+  // Answers what is past its deadline although the worker is stuck; called by the loop's timer.
+  void expire_overdue();
+
+  // Done is called once, on the loop, never from within. See SessionStore for what they do.
+  void create_sessions(SessionSpec spec, std::uint32_t count, Done<std::vector<NewSession>> done);
+  void list_sessions(std::string subject, std::uint32_t limit, Done<std::vector<SessionRow>> done);
+  void revoke_session(std::string sid, Done<SessionRow> done);
+
+ private:
+  class Core;
+  explicit SqliteUpstream(std::shared_ptr<Core> core);
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace authcached
