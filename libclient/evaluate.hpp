@@ -1,0 +1,49 @@
+// Policy over facts: what a record means to this caller. Pure; any thread; no allocation. Nothing of it is
+// ever stored: one record answers callers with different requirements, at the same time, in either order.
+//
+// The bits decide wherever they can. Where they cannot (a confirmation, or strings without a bit on both
+// sides) the first call says so, and the caller comes again with the record's text.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "libclient/requirement.hpp"
+#include "shm/slot.hpp"
+#include "shm/verdict.hpp"
+
+namespace authcache::client {
+
+// The audiences that a profile names, read from the table one at a time.
+struct ProfileAudiences {
+  const shm::TableView* view = nullptr;
+  std::uint64_t config = 0;
+  std::uint32_t entry = 0;
+  std::uint32_t count = 0;
+};
+
+// The strings behind the terms: only read where bits cannot decide.
+struct Asked {
+  std::span<const std::string> scopes{};
+  std::span<const std::string> permissions{};
+  std::span<const std::string> audiences{};
+  ProfileAudiences defaults{};                       // stand in when audiences is empty
+  const authcache_thumbprint* thumbprint = nullptr;  // what the request proved, if anything
+};
+
+struct Evaluation {
+  shm::Verdict verdict = shm::Verdict::kUnavailable;
+  shm::Reason reason = shm::Reason::kNone;
+  bool needs_text = false;  // nothing is decided: come again with the text
+  bool operator==(const Evaluation&) const = default;
+};
+
+// `terms` must be compiled under a dictionary word loaded after the record's words. `text` is the record's,
+// if read.
+[[nodiscard]] Evaluation evaluate(const shm::HotRecord& record, const Terms& terms, const Asked& asked,
+                                  std::optional<std::string_view> text) noexcept;
+
+}  // namespace authcache::client

@@ -1,0 +1,284 @@
+/* authcache: is this bearer token good, whose is it, what may it do?
+ *
+ * The answer comes from shared memory that the daemon authcached keeps; a token that is not there is asked
+ * for over a unix socket (authcache_validate). A revocation that was acknowledged is seen by every lookup
+ * that starts later.
+ *
+ * Threads: one client and one requirement may be used by any number of threads at once, but for the functions
+ * that say otherwise. After fork() parent and child both go on using them. Ownership: what a _create or _open
+ * returns is given back to the matching _free or _close; everything else belongs to the caller. No function
+ * keeps a pointer that it was given, but a bound requirement its base. Growth: a struct begins with its size,
+ * set by its _INIT macro; later versions append members. Results: functions that decide return an
+ * authcache_verdict or, below zero, an authcache_error. Others return AUTHCACHE_OK or an authcache_error,
+ * unless they say otherwise. No function throws, logs, or raises a signal. */
+#ifndef AUTHCACHE_AUTHCACHE_H
+#define AUTHCACHE_AUTHCACHE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define AUTHCACHE_API __attribute__((visibility("default")))
+#else
+#define AUTHCACHE_API
+#endif
+
+typedef struct authcache_client authcache_client;
+
+typedef enum authcache_verdict {
+  AUTHCACHE_VALID = 0,
+  AUTHCACHE_MISS = 1,       /* shared memory holds no current record: ask with authcache_validate */
+  AUTHCACHE_INVALID = 2,    /* the token is bad: 401 invalid_token (RFC 6750 section 3.1) */
+  AUTHCACHE_FORBIDDEN = 3,  /* the token is good, the requirement is not met: 403 insufficient_scope */
+  AUTHCACHE_UNAVAILABLE = 4 /* cannot tell: 503; never treat it as a yes */
+} authcache_verdict;
+
+typedef enum authcache_error {
+  AUTHCACHE_OK = 0,
+  AUTHCACHE_ERROR_USAGE = -1,     /* an argument that cannot be meant: a defect of the calling program */
+  AUTHCACHE_ERROR_MEMORY = -2,    /* out of memory */
+  AUTHCACHE_ERROR_SYSTEM = -3,    /* the kernel said no */
+  AUTHCACHE_ERROR_REFUSED = -4,   /* a table is there and must not be trusted: owner, mode, version, clock */
+  AUTHCACHE_ERROR_NOT_FOUND = -5, /* no table is there, or only a retired one */
+  AUTHCACHE_ERROR_GONE = -6,      /* the record behind this identity is no longer there: validate again */
+  AUTHCACHE_ERROR_UNAVAILABLE = -7, /* the daemon is needed for this and cannot answer now */
+  AUTHCACHE_ERROR_MALFORMED = -8,   /* a Bearer header that is not well formed: 400 invalid_request */
+  AUTHCACHE_ERROR_NOT_BEARER = -9   /* no credentials, or of another scheme */
+} authcache_error;
+
+typedef enum authcache_reason {
+  AUTHCACHE_REASON_NONE = 0,
+  /* with AUTHCACHE_INVALID */
+  AUTHCACHE_REASON_MALFORMED = 1,
+  AUTHCACHE_REASON_UNKNOWN = 2,
+  AUTHCACHE_REASON_EXPIRED = 3,
+  AUTHCACHE_REASON_NOT_YET_VALID = 4,
+  AUTHCACHE_REASON_REVOKED = 5,
+  AUTHCACHE_REASON_BAD_SIGNATURE = 6,
+  AUTHCACHE_REASON_UNKNOWN_KEY = 7,
+  AUTHCACHE_REASON_ALGORITHM = 8,
+  AUTHCACHE_REASON_ISSUER = 9,
+  AUTHCACHE_REASON_AUDIENCE = 10,
+  AUTHCACHE_REASON_CLAIMS = 11,
+  AUTHCACHE_REASON_TYPE = 12,
+  AUTHCACHE_REASON_CONFIRMATION = 13,
+  AUTHCACHE_REASON_LIFETIME = 14,
+  AUTHCACHE_REASON_TOO_LONG = 15,
+  AUTHCACHE_REASON_CRITICAL = 16,
+  /* with AUTHCACHE_FORBIDDEN */
+  AUTHCACHE_REASON_SCOPE = 32,
+  AUTHCACHE_REASON_PERMISSION = 33,
+  AUTHCACHE_REASON_CONFIRMATION_REQUIRED = 34,
+  /* with AUTHCACHE_UNAVAILABLE */
+  AUTHCACHE_REASON_NO_TABLE = 64,
+  AUTHCACHE_REASON_HEARTBEAT_STALE = 65,
+  AUTHCACHE_REASON_TIME_NAMESPACE = 66,
+  AUTHCACHE_REASON_CATCHING_UP = 67,
+  AUTHCACHE_REASON_DAEMON_UNREACHABLE = 68,
+  AUTHCACHE_REASON_TIMEOUT = 69,
+  AUTHCACHE_REASON_OVER_BUDGET = 70,
+  AUTHCACHE_REASON_UPSTREAM = 71,
+  AUTHCACHE_REASON_RETIRED = 72,
+  AUTHCACHE_REASON_UNKNOWN_PROFILE = 73,
+  AUTHCACHE_REASON_OVERLOADED = 74,
+  AUTHCACHE_REASON_PROTOCOL = 75
+} authcache_reason;
+
+typedef enum authcache_field {
+  AUTHCACHE_FIELD_SUBJECT = 1,
+  AUTHCACHE_FIELD_ISSUER = 2,
+  AUTHCACHE_FIELD_CLIENT_ID = 3,
+  AUTHCACHE_FIELD_SID = 4,
+  AUTHCACHE_FIELD_JTI = 5,
+  AUTHCACHE_FIELD_SCOPES = 6,      /* separated by spaces */
+  AUTHCACHE_FIELD_PERMISSIONS = 7, /* separated by spaces */
+  AUTHCACHE_FIELD_AUDIENCE = 8,    /* a JSON array of strings */
+  AUTHCACHE_FIELD_CLAIMS = 9       /* a JSON object */
+} authcache_field;
+
+/* ---- clients ---- */
+
+/* Lookups never attach to a new table by themselves, so that authcache_lookup makes no system call in any
+ * case and may be called in a signal handler or under seccomp. authcache_refresh attaches. */
+#define AUTHCACHE_NO_REATTACH 1u
+
+typedef struct authcache_options {
+  uint32_t size;
+  uint32_t flags; /* AUTHCACHE_NO_REATTACH or 0 */
+  const char*
+      runtime_dir; /* NULL: $AUTHCACHE_RUNTIME_DIR (not in set-user-ID programs), else /run/authcache */
+  int64_t
+      daemon_uid; /* trusted as owner of the table, beside root and this process's user; -1: nobody else */
+} authcache_options;
+#define AUTHCACHE_OPTIONS_INIT \
+  { (uint32_t)sizeof(authcache_options), 0, NULL, -1 }
+
+/* Attaches to the table in the runtime directory; options may be NULL. Without a table (the daemon never ran)
+ * this succeeds and the client answers AUTHCACHE_UNAVAILABLE until there is one. A table that must not be
+ * trusted is AUTHCACHE_ERROR_REFUSED; *client is NULL then and authcache_last_error(NULL) says why. */
+AUTHCACHE_API int authcache_open(const authcache_options* options, authcache_client** client);
+
+/* Unmaps and closes. No other call on this client may be running or follow; free its requirements first. NULL
+ * is ignored. */
+AUTHCACHE_API void authcache_close(authcache_client* client);
+
+/* ---- requirements ---- */
+
+/* What a caller asks of a token, prepared once: a profile, and any of audience, scopes, permissions. The
+ * member is the library's. */
+typedef struct authcache_requirement {
+  uint32_t kind;
+  uint32_t reserved;
+} authcache_requirement;
+
+#define AUTHCACHE_THUMBPRINT_JKT 1u      /* RFC 9449: thumbprint of the DPoP key */
+#define AUTHCACHE_THUMBPRINT_X5T_S256 2u /* RFC 8705: SHA-256 of the client certificate's DER */
+
+typedef struct authcache_thumbprint {
+  uint32_t size;
+  uint32_t kind;
+  uint8_t bytes[32];
+} authcache_thumbprint;
+
+/* A requirement with the key that this request proved. The storage is the caller's (the stack will do) and
+ * needs no free; pass &bound.requirement where a requirement is asked for. */
+typedef struct authcache_bound_requirement {
+  authcache_requirement requirement;
+  const authcache_requirement* base;
+  authcache_thumbprint thumbprint;
+  uint64_t reserved[4];
+} authcache_bound_requirement;
+
+/* Makes a requirement for one profile (1 to 63 bytes); it belongs to this client. Without an audience of its
+ * own the profile's configured audience applies. USAGE, MEMORY. */
+AUTHCACHE_API int authcache_requirement_create(authcache_client* client, const char* profile,
+                                               authcache_requirement** requirement);
+
+/* Each adds one NUL-terminated text, compared byte for byte. The token must be meant for one of the audiences
+ * (RFC 7519 section 4.1.3, else AUTHCACHE_INVALID), and hold all scopes and all permissions (else
+ * AUTHCACHE_FORBIDDEN). At most 16 audiences, 64 scopes and 64 permissions, 1 to 4096 bytes each. To be
+ * called before the first use, by one thread: later calls are USAGE. A failed add makes the requirement
+ * unusable, so that one that was meant to be stricter never answers. */
+AUTHCACHE_API int authcache_requirement_add_audience(authcache_requirement* requirement,
+                                                     const char* audience);
+AUTHCACHE_API int authcache_requirement_add_scope(authcache_requirement* requirement, const char* scope);
+AUTHCACHE_API int authcache_requirement_add_permission(authcache_requirement* requirement,
+                                                       const char* permission);
+
+/* NULL is ignored; not a bound one. */
+AUTHCACHE_API void authcache_requirement_free(authcache_requirement* requirement);
+
+/* Fills *bound: base plus the thumbprint of the key that the caller verified possession of (TLS client
+ * certificate, RFC 8705 section 3; DPoP proof, RFC 9449 section 4.3). A token with a confirmation is
+ * AUTHCACHE_VALID only with the matching thumbprint; with a DPoP thumbprint a token that is bound to no key
+ * is AUTHCACHE_FORBIDDEN, since a proof by a key that the token does not name proves nothing. Allocates
+ * nothing, async-signal-safe. base must outlive *bound and must not be bound itself. */
+AUTHCACHE_API int authcache_requirement_bind(const authcache_requirement* base,
+                                             const authcache_thumbprint* thumbprint,
+                                             authcache_bound_requirement* bound);
+
+/* ---- decisions ---- */
+
+/* What a decision was and which record it rests on. A handle, not the identity's text: see
+ * authcache_identity_text. */
+typedef struct authcache_identity {
+  uint32_t size;
+  int32_t verdict;
+  int32_t reason;
+  uint32_t has_confirmation; /* 1: the token is bound to a key */
+  uint64_t deadline_ns;      /* CLOCK_MONOTONIC; the record counts until then, longer if it is refreshed */
+  uint64_t generation;
+  uint64_t slot;
+  uint64_t sequence; /* 0: no record */
+  uint64_t key[3];
+  uint64_t reserved[7];
+} authcache_identity;
+#define AUTHCACHE_IDENTITY_INIT                                                                   \
+  {                                                                                               \
+    (uint32_t)sizeof(authcache_identity), 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, { 0, 0, 0, 0, 0, 0, 0 } \
+  }
+
+/* Decides from shared memory alone: no system call, no allocation, no lock, a bounded number of steps. Only a
+ * client without a serving table tries to attach, once a second at most; with AUTHCACHE_NO_REATTACH never,
+ * and then this is async-signal-safe. The token need not end in NUL; identity may be NULL, else its size
+ * member must be set. USAGE: a NULL client, token or requirement, or a requirement of another client. */
+AUTHCACHE_API int authcache_lookup(authcache_client* client, const char* token, size_t token_len,
+                                   const authcache_requirement* requirement, authcache_identity* identity);
+
+/* The same, and asks the daemon on a miss; blocks for at most timeout_ms milliseconds over all its attempts
+ * (0: a miss is AUTHCACHE_UNAVAILABLE at once; negative: USAGE). Never returns AUTHCACHE_MISS. Not for signal
+ * handlers. */
+AUTHCACHE_API int authcache_validate(authcache_client* client, const char* token, size_t token_len,
+                                     const authcache_requirement* requirement, int timeout_ms,
+                                     authcache_identity* identity);
+
+/* Copies one text of the identity, NUL-terminated, and returns its length without the NUL, whatever the size:
+ * if that is not smaller than size the buffer was too small and holds an empty text, never a part of one (a
+ * cut subject could be another's). A text that the upstream did not state is empty, an unstated audience is
+ * "[]". The bytes are UTF-8 as the upstream sent them and may contain NUL. Identities too large for the table
+ * are fetched from the daemon (blocks, for at most a second). GONE: the record was evicted, moved, revoked or
+ * expired meanwhile; validate the token again. */
+AUTHCACHE_API int authcache_identity_text(authcache_client* client, const authcache_identity* identity,
+                                          authcache_field field, char* buffer, size_t size);
+
+/* ---- the Authorization header ---- */
+
+/* Finds the token in the value of one Authorization header (RFC 6750 section 2.1, token68 of RFC 9110
+ * section 11.2); the token points into the header. NOT_BEARER: empty, or another scheme. MALFORMED: Bearer,
+ * and not exactly one well-formed token. That there is one such header, and no token in body or query beside
+ * it, is for the caller to see. Pure. */
+AUTHCACHE_API int authcache_bearer(const char* header, size_t header_len, const char** token,
+                                   size_t* token_len);
+
+/* ---- state ---- */
+
+typedef struct authcache_status_info {
+  uint32_t size;
+  uint32_t attached;             /* 1: a table is mapped */
+  uint64_t generation;           /* 0: none */
+  uint64_t heartbeat_age_ns;     /* UINT64_MAX: no heartbeat, or one later than this process's clock */
+  uint64_t heartbeat_timeout_ns; /* an older heartbeat makes every answer AUTHCACHE_UNAVAILABLE */
+  uint32_t table_state; /* 0 retired or none, 1 live, 2 moving (a successor is being filled, still valid) */
+  uint32_t serving;     /* 1: attached, not retired, heartbeat fresh */
+  uint32_t library_format; /* table format that this library reads */
+  uint32_t
+      table_format;  /* table format of the file in the runtime directory, 0: unknown; differs: layout skew */
+  uint64_t capacity; /* records */
+  uint64_t live;     /* records */
+  uint64_t reserved[4];
+} authcache_status_info;
+#define AUTHCACHE_STATUS_INIT                                                             \
+  {                                                                                       \
+    (uint32_t)sizeof(authcache_status_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } \
+  }
+
+/* Fills *status. Opens the table file to read its format: not for signal handlers. */
+AUTHCACHE_API int authcache_status(authcache_client* client, authcache_status_info* status);
+
+/* Attaches to the table now in the runtime directory if it is another one. OK also if nothing changed;
+ * NOT_FOUND, REFUSED, SYSTEM, MEMORY leave the client as it was. UNAVAILABLE: another thread is attaching
+ * just now. */
+AUTHCACHE_API int authcache_refresh(authcache_client* client);
+
+/* The last sentence of this client (never NULL, "" if there was none): what was wrong and the remedy. With
+ * NULL, that of this thread's last failed authcache_open. The text is the calling thread's until its next
+ * call of this function. */
+AUTHCACHE_API const char* authcache_last_error(const authcache_client* client);
+
+/* "valid", "bad_signature", ...; "" for AUTHCACHE_REASON_NONE, "usage_error" for a verdict below zero, "?"
+ * for other values. Static texts. */
+AUTHCACHE_API const char* authcache_verdict_name(int verdict);
+AUTHCACHE_API const char* authcache_reason_name(int reason);
+
+/* "0.1.0" */
+AUTHCACHE_API const char* authcache_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,230 @@
+// authcache for C++17 and later: RAII and string_view over authcache.h, which says what each call means.
+// Header-only; nothing here throws but std::bad_alloc where a std::string is returned. Lookups allocate
+// nothing.
+//
+// Threads: Client and Requirement may be used by many threads at once; moving, adding and destroying may not.
+// A Requirement must not outlive its Client. A default-made or moved-from object answers
+// Verdict::kUsageError.
+#ifndef AUTHCACHE_AUTHCACHE_HPP
+#define AUTHCACHE_AUTHCACHE_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "authcache/authcache.h"
+
+namespace authcache {
+
+enum class Verdict : int {
+  kValid = AUTHCACHE_VALID,
+  kMiss = AUTHCACHE_MISS,
+  kInvalid = AUTHCACHE_INVALID,
+  kForbidden = AUTHCACHE_FORBIDDEN,
+  kUnavailable = AUTHCACHE_UNAVAILABLE,
+  kUsageError = AUTHCACHE_ERROR_USAGE,
+  kOutOfMemory = AUTHCACHE_ERROR_MEMORY,
+  kSystemError = AUTHCACHE_ERROR_SYSTEM,
+};
+
+inline const char* verdict_name(Verdict verdict) noexcept {
+  return authcache_verdict_name(static_cast<int>(verdict));
+}
+
+// A key that this request proved possession of, 32 bytes.
+class Thumbprint {
+ public:
+  static Thumbprint jkt(const std::uint8_t (&bytes)[32]) noexcept {
+    return {AUTHCACHE_THUMBPRINT_JKT, bytes};
+  }
+  static Thumbprint x5t_s256(const std::uint8_t (&bytes)[32]) noexcept {
+    return {AUTHCACHE_THUMBPRINT_X5T_S256, bytes};
+  }
+  const authcache_thumbprint* get() const noexcept { return &thumbprint_; }
+
+ private:
+  Thumbprint(std::uint32_t kind, const std::uint8_t (&bytes)[32]) noexcept {
+    thumbprint_.size = static_cast<std::uint32_t>(sizeof thumbprint_);
+    thumbprint_.kind = kind;
+    std::memcpy(thumbprint_.bytes, bytes, sizeof thumbprint_.bytes);
+  }
+  authcache_thumbprint thumbprint_{};
+};
+
+// What a token must be good for. An add that fails (too many, too long, already in use) leaves one that
+// answers kUsageError only: a requirement is never weaker than it was meant to be.
+class Requirement {
+ public:
+  Requirement() = default;
+
+  Requirement& audience(const char* text) {
+    return note(authcache_requirement_add_audience(handle_.get(), text));
+  }
+  Requirement& scope(const char* text) { return note(authcache_requirement_add_scope(handle_.get(), text)); }
+  Requirement& permission(const char* text) {
+    return note(authcache_requirement_add_permission(handle_.get(), text));
+  }
+
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+  const authcache_requirement* get() const noexcept { return handle_.get(); }
+
+ private:
+  friend class Client;
+  struct Free {
+    void operator()(authcache_requirement* requirement) const noexcept {
+      authcache_requirement_free(requirement);
+    }
+  };
+  explicit Requirement(authcache_requirement* handle) noexcept : handle_(handle) {}
+  Requirement& note(int result) noexcept {
+    if (result != AUTHCACHE_OK) handle_.reset();
+    return *this;
+  }
+  std::unique_ptr<authcache_requirement, Free> handle_;
+};
+
+// A requirement for one request: base plus the key that the request proved. Lives on the stack; base must
+// outlive it.
+class BoundRequirement {
+ public:
+  BoundRequirement(const Requirement& base, const Thumbprint& thumbprint) noexcept {
+    bound_ = authcache_requirement_bind(base.get(), thumbprint.get(), &storage_) == AUTHCACHE_OK;
+  }
+  BoundRequirement(const BoundRequirement&) = delete;
+  BoundRequirement& operator=(const BoundRequirement&) = delete;
+  const authcache_requirement* get() const noexcept { return bound_ ? &storage_.requirement : nullptr; }
+
+ private:
+  authcache_bound_requirement storage_{};
+  bool bound_ = false;
+};
+
+// What was decided and which record it rests on.
+class Identity {
+ public:
+  Verdict verdict() const noexcept { return static_cast<Verdict>(raw_.verdict); }
+  authcache_reason reason() const noexcept { return static_cast<authcache_reason>(raw_.reason); }
+  const char* reason_name() const noexcept { return authcache_reason_name(raw_.reason); }
+  bool has_confirmation() const noexcept { return raw_.has_confirmation != 0; }
+  bool has_record() const noexcept { return raw_.sequence != 0; }
+  std::uint64_t deadline_ns() const noexcept { return raw_.deadline_ns; }
+  const authcache_identity& raw() const noexcept { return raw_; }
+  authcache_identity* get() noexcept { return &raw_; }
+
+ private:
+  authcache_identity raw_ = AUTHCACHE_IDENTITY_INIT;
+};
+
+struct Options {
+  std::string runtime_dir{};  // empty: $AUTHCACHE_RUNTIME_DIR, else /run/authcache
+  std::int64_t daemon_uid = -1;
+  bool no_reattach = false;
+};
+
+class Client {
+ public:
+  Client() = default;
+
+  // Empty on failure, with a sentence in *error.
+  static std::optional<Client> open(const Options& options = {}, std::string* error = nullptr) {
+    authcache_options raw = AUTHCACHE_OPTIONS_INIT;
+    raw.flags = options.no_reattach ? AUTHCACHE_NO_REATTACH : 0;
+    raw.runtime_dir = options.runtime_dir.empty() ? nullptr : options.runtime_dir.c_str();
+    raw.daemon_uid = options.daemon_uid;
+    authcache_client* handle = nullptr;
+    if (authcache_open(&raw, &handle) == AUTHCACHE_OK) return Client(handle);
+    if (error != nullptr) *error = authcache_last_error(nullptr);
+    return std::nullopt;
+  }
+
+  // False in a boolean context if it failed; last_error() says why.
+  Requirement requirement(const char* profile) noexcept {
+    authcache_requirement* handle = nullptr;
+    (void)authcache_requirement_create(handle_.get(), profile, &handle);
+    return Requirement(handle);
+  }
+
+  // `requirement` is a Requirement or a BoundRequirement.
+  template <class R>
+  Verdict lookup(std::string_view token, const R& requirement, Identity* identity = nullptr) noexcept {
+    return settle(
+        authcache_lookup(handle_.get(), data_of(token), token.size(), requirement.get(), raw_of(identity)),
+        identity);
+  }
+  template <class R>
+  Verdict validate(std::string_view token, const R& requirement, std::chrono::milliseconds timeout,
+                   Identity* identity = nullptr) noexcept {
+    const auto timeout_ms = timeout.count() > INT32_MAX ? INT32_MAX : static_cast<int>(timeout.count());
+    return settle(authcache_validate(handle_.get(), data_of(token), token.size(), requirement.get(),
+                                     timeout_ms, raw_of(identity)),
+                  identity);
+  }
+
+  // Empty if the record is gone meanwhile: validate the token again.
+  std::optional<std::string> text(const Identity& identity, authcache_field field) {
+    std::string out(127, '\0');
+    for (int tries = 0; tries < 2; ++tries) {
+      // The NUL goes where a std::string keeps its own.
+      const int length =
+          authcache_identity_text(handle_.get(), &identity.raw(), field, out.data(), out.size() + 1);
+      if (length < 0) return std::nullopt;
+      const bool whole = static_cast<std::size_t>(length) <= out.size();
+      out.resize(static_cast<std::size_t>(length));
+      if (whole) return out;
+    }
+    return std::nullopt;
+  }
+
+  authcache_status_info status() noexcept {
+    authcache_status_info info = AUTHCACHE_STATUS_INIT;
+    (void)authcache_status(handle_.get(), &info);
+    return info;
+  }
+  int refresh() noexcept { return authcache_refresh(handle_.get()); }
+  std::string last_error() const {
+    return handle_ ? authcache_last_error(handle_.get()) : "no client is open";
+  }
+  authcache_client* get() noexcept { return handle_.get(); }
+
+ private:
+  struct Close {
+    void operator()(authcache_client* client) const noexcept { authcache_close(client); }
+  };
+  explicit Client(authcache_client* handle) noexcept : handle_(handle) {}
+  static const char* data_of(std::string_view token) noexcept {
+    return token.data() == nullptr ? "" : token.data();
+  }
+  static authcache_identity* raw_of(Identity* identity) noexcept {
+    return identity == nullptr ? nullptr : identity->get();
+  }
+  // A failed call writes no identity: an older verdict must not stand in it.
+  static Verdict settle(int result, Identity* identity) noexcept {
+    if (result < 0 && identity != nullptr) {
+      *identity = Identity();
+      identity->get()->verdict = result;
+    }
+    return static_cast<Verdict>(result);
+  }
+  std::unique_ptr<authcache_client, Close> handle_;
+};
+
+// The token of an Authorization header's value.
+struct Bearer {
+  int result = AUTHCACHE_ERROR_NOT_BEARER;  // AUTHCACHE_OK, or AUTHCACHE_ERROR_NOT_BEARER, _MALFORMED
+  std::string_view token{};
+};
+inline Bearer bearer(std::string_view header) noexcept {
+  const char* token = nullptr;
+  std::size_t length = 0;
+  const int result =
+      authcache_bearer(header.data() == nullptr ? "" : header.data(), header.size(), &token, &length);
+  return {result, result == AUTHCACHE_OK ? std::string_view(token, length) : std::string_view()};
+}
+
+}  // namespace authcache
+
+#endif

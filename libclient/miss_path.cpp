@@ -1,0 +1,143 @@
+#include "libclient/miss_path.hpp"
+
+#include <poll.h>
+
+namespace authcache::client {
+namespace {
+
+using shm::Reason;
+using shm::Verdict;
+using shm::wire::ValidateReply;
+
+constexpr int kAttachPollMs = 1;  // another thread is attaching: some ten system calls
+
+Answer unavailable(Reason reason) { return {.verdict = Verdict::kUnavailable, .reason = reason}; }
+
+Reason reason_for(Exchanged how) {
+  switch (how) {
+    case Exchanged::kTimeout: return Reason::kTimeout;
+    case Exchanged::kProtocol: return Reason::kProtocol;
+    case Exchanged::kReplied:
+    case Exchanged::kClosed:
+    case Exchanged::kUnreachable: break;
+  }
+  return Reason::kDaemonUnreachable;
+}
+
+}  // namespace
+
+Exchanged MissPath::exchange(std::string_view frame, std::uint64_t request_id, shm::wire::Type reply,
+                             const Deadline& deadline, std::string& payload, Connection& used) {
+  const std::uint64_t owner = guard_.owner();
+  if (owner == 0 || request_id == 0) return Exchanged::kUnreachable;
+  Exchanged how = Exchanged::kClosed;
+  used = pool_.take(owner);
+  if (used) how = used->exchange(frame, request_id, reply, deadline, payload);
+  // An idle connection may be that of a daemon that ended since. It answered nothing, so a fresh one is
+  // asked, once.
+  if (how == Exchanged::kClosed) {
+    auto opened = MissConnection::open(attacher_, owner, deadline);
+    if (!opened.connection) {
+      last_error_.set(opened.sentence);
+      return opened.why;
+    }
+    used = std::move(opened.connection);
+    how = used->exchange(frame, request_id, reply, deadline, payload);
+  }
+  if (how != Exchanged::kReplied) last_error_.set(used->sentence());
+  return how;
+}
+
+Exchanged MissPath::ask_once(const Question& question, const Deadline& deadline, ValidateReply& reply,
+                             Connection& used) {
+  const int remaining_ms = deadline.remaining_ms();
+  if (remaining_ms == 0) return Exchanged::kTimeout;
+  const std::uint64_t request_id = random_word();
+  std::string frame;
+  shm::wire::append_validate(frame, request_id,
+                             {.timeout_ms = static_cast<std::uint32_t>(remaining_ms),
+                              .profile = question.requirement->profile(),
+                              .token = question.token});
+  std::string payload;
+  const Exchanged how = exchange(frame, request_id, shm::wire::Type::kValidateReply, deadline, payload, used);
+  if (how != Exchanged::kReplied) return how;
+  const auto decoded = shm::wire::decode_validate_reply(payload);
+  if (!decoded) {
+    last_error_.set("authcached sent a reply that cannot be read");
+    return Exchanged::kProtocol;
+  }
+  reply = *decoded;
+  return Exchanged::kReplied;
+}
+
+// A newer generation is followed even where the reply names a place in the attached one, which will be
+// retired soon.
+void MissPath::follow_generation(std::uint64_t newest, const Deadline& deadline) {
+  const Attachment* table = attacher_.current();
+  if (!may_reattach_ || (table != nullptr && newest <= table->view.generation)) return;
+  for (;;) {
+    const auto outcome = attacher_.attach();
+    if (!outcome || *outcome != Attacher::Outcome::kBusy || deadline.past()) return;
+    ::poll(nullptr, 0, kAttachPollMs);
+  }
+}
+
+std::optional<shm::Digest> MissPath::digest_of(const Question& question) const {
+  const Attachment* table = attacher_.current();
+  return table == nullptr ? std::nullopt : digest_now(*table, question);
+}
+
+Answer MissPath::judge(const Question& question, const ValidateReply& reply) const {
+  if (reply.verdict == Verdict::kInvalid) return {.verdict = Verdict::kInvalid, .reason = reply.reason};
+  if (reply.verdict != Verdict::kValid) return unavailable(Reason::kProtocol);
+  const Attachment* table = attacher_.current();
+  for (std::size_t i = 0; i < reply.place_count; ++i) {
+    if (reply.places[i].generation != table->view.generation) continue;
+    const Answer answer = look(*table, question, &reply.places[i]);
+    // Retired since the reply: its successor has the record.
+    return answer.reason == Reason::kRetired ? Answer{} : answer;
+  }
+  return {};
+}
+
+Answer MissPath::ask(const Question& question, const Deadline& deadline) {
+  for (int asks = 0; asks < kAsksMax; ++asks) {
+    const auto digest_before = digest_of(question);
+    ValidateReply reply;
+    Connection used;
+    const Exchanged how = ask_once(question, deadline, reply, used);
+    if (how != Exchanged::kReplied) return unavailable(reason_for(how));
+    follow_generation(reply.newest_generation, deadline);
+    if (reply.verdict == Verdict::kUnavailable) {
+      // Says nothing about the token, so the digest, which a refused question may lack, is not asked for.
+      pool_.give(std::move(used));
+      return unavailable(reply.reason);
+    }
+    if (attacher_.current() == nullptr) return unavailable(Reason::kNoTable);
+    const auto digest = digest_of(question);
+    if (!digest) return unavailable(Reason::kUnknownProfile);
+    if (*digest != reply.digest) {
+      // A profile that was reloaded meanwhile has another id; the answer was to the old one.
+      if (digest != digest_before) continue;
+      last_error_.set("authcached answered for another token than the one that was asked about");
+      return unavailable(Reason::kProtocol);
+    }
+    pool_.give(std::move(used));
+    const Answer answer = judge(question, reply);
+    if (answer.verdict != Verdict::kMiss) return answer;
+  }
+  last_error_.set("the record that authcached named was gone each time it was looked up");
+  return unavailable(Reason::kOverloaded);
+}
+
+Exchanged MissPath::fetch_text(const shm::Place& place, const Deadline& deadline, std::string& text) {
+  const std::uint64_t request_id = random_word();
+  std::string frame;
+  shm::wire::append_text_request(frame, request_id, place);
+  Connection used;
+  const Exchanged how = exchange(frame, request_id, shm::wire::Type::kTextReply, deadline, text, used);
+  if (how == Exchanged::kReplied) pool_.give(std::move(used));
+  return how;
+}
+
+}  // namespace authcache::client
