@@ -1,0 +1,24 @@
+// authctl stats
+#include "tools/authctl/ask.hpp"
+#include "tools/authctl/reply_text.hpp"
+#include "tools/authctl/verb.hpp"
+
+namespace authctl {
+namespace {
+
+std::string render(const boost::json::object& reply) {
+  std::string text = "Table\n" + fields_text(object_in(reply, "table")) + "\nDaemon\n" +
+                     fields_text(object_in(reply, "daemon")) + "\nProfiles\n" +
+                     rows_text(array_in(reply, "profiles"), {"name", "upstream", "state", "id"});
+  for (const auto& complaint : array_in(reply, "complaints"))
+    text += "\nwarning: " + member_text("", complaint) + "\n";
+  return text;
+}
+
+}  // namespace
+
+void declare_stats(Command command) {
+  command.action([](Call& call) { return answer(call, request("stats"), render); });
+}
+
+}  // namespace authctl
