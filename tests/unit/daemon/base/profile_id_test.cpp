@@ -1,0 +1,96 @@
+// ProfileConfig::id(): equal exactly where the same tokens would be proven by the same authority.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "daemon/base/config.hpp"
+
+namespace authcached {
+namespace {
+
+ProfileConfig jwks() {
+  ProfileConfig profile;
+  profile.name = "api";
+  profile.upstream = UpstreamKind::kJwks;
+  profile.issuer = "https://issuer.example";
+  profile.jwks_file = "/etc/keys.json";
+  profile.algorithms = {Algorithm::kES256, Algorithm::kRS256};
+  profile.audience = {"api"};
+  return profile;
+}
+
+ProfileConfig sqlite() {
+  ProfileConfig profile;
+  profile.name = "sessions";
+  profile.database = "/srv/s.db";
+  profile.query = "SELECT 1 WHERE ?1";
+  return profile;
+}
+
+ProfileConfig changed(ProfileConfig profile, const std::function<void(ProfileConfig&)>& change) {
+  change(profile);
+  return profile;
+}
+
+TEST(ProfileId, EveryPartThatDecidesWhoProvesATokenChangesIt) {
+  std::set<std::uint64_t> ids{0, jwks().id(), sqlite().id()};
+  const auto distinct = [&ids](const ProfileConfig& profile) { return ids.insert(profile.id()).second; };
+  EXPECT_TRUE(distinct(changed(jwks(), [](auto& p) { p.issuer += "/"; })));
+  EXPECT_TRUE(distinct(changed(jwks(), [](auto& p) { p.jwks_file = "/etc/other.json"; })));
+  EXPECT_TRUE(distinct(changed(jwks(), [](auto& p) { p.algorithms.pop_back(); })));
+  EXPECT_TRUE(distinct(changed(jwks(), [](auto& p) { p.token_type = TokenType::kLegacy; })));
+  EXPECT_TRUE(distinct(changed(jwks(), [](auto& p) { p.leeway = std::chrono::seconds{1}; })));
+  EXPECT_TRUE(distinct(changed(sqlite(), [](auto& p) { p.database = "/srv/t.db"; })));
+  EXPECT_TRUE(distinct(changed(sqlite(), [](auto& p) { p.database.clear(); })));
+  EXPECT_TRUE(distinct(changed(sqlite(), [](auto& p) { p.query += " "; })));
+  EXPECT_TRUE(distinct(changed(sqlite(), [](auto& p) { p.key_encoding = KeyEncoding::kRaw; })));
+  EXPECT_TRUE(distinct(ProfileConfig{}));
+}
+
+TEST(ProfileId, AudienceTimesAndNameLeaveItAlone) {
+  for (const ProfileConfig& profile : {jwks(), sqlite()}) {
+    EXPECT_EQ(changed(profile, [](auto& p) { p.name = "other"; }).id(), profile.id());
+    EXPECT_EQ(changed(profile, [](auto& p) { p.audience = {"x", "y"}; }).id(), profile.id());
+    EXPECT_EQ(changed(profile, [](auto& p) { p.ttl_max *= 2; }).id(), profile.id());
+    EXPECT_EQ(changed(profile, [](auto& p) { p.negative_ttl *= 2; }).id(), profile.id());
+    EXPECT_EQ(changed(profile, [](auto& p) { p.max_token_lifetime *= 2; }).id(), profile.id());
+  }
+}
+
+TEST(ProfileId, AlgorithmsAreASet) {
+  EXPECT_EQ(changed(jwks(),
+                    [](auto& p) {
+                      p.algorithms = {Algorithm::kRS256, Algorithm::kES256};
+                    })
+                .id(),
+            jwks().id());
+}
+
+TEST(ProfileId, TwoSpellingsOfOnePathAreOne) {
+  EXPECT_EQ(changed(jwks(), [](auto& p) { p.jwks_file = "/etc//./keys.json"; }).id(), jwks().id());
+}
+
+TEST(ProfileId, TextCannotMoveFromOnePartToTheNext) {
+  const auto split = [](const char* issuer, const char* file) {
+    return changed(jwks(), [&](auto& p) { p.issuer = issuer, p.jwks_file = file; }).id();
+  };
+  EXPECT_NE(split("ab", "c"), split("a", "bc"));
+  EXPECT_NE(split("a/etc/b", ""), split("a", "/etc/b"));
+}
+
+// Stored records carry ids across restarts: a change of the canonical form must be meant.
+TEST(ProfileId, TheDefaultSessionsProfileKeepsItsId) { EXPECT_EQ(ProfileConfig{}.id(), 0x824e81f47f32e082u); }
+
+TEST(Algorithms, NamesAreExactAndReadBack) {
+  for (int i = 0; i <= static_cast<int>(Algorithm::kEdDSA); ++i) {
+    const auto algorithm = static_cast<Algorithm>(i);
+    EXPECT_EQ(algorithm_from_name(algorithm_name(algorithm)), algorithm);
+  }
+  for (const char* name : {"", "none", "rs256", "RS256 ", "HS256", "eddsa", "unknown"}) {
+    EXPECT_FALSE(algorithm_from_name(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace authcached
