@@ -100,28 +100,28 @@ int make_question(authcache_client* of, const char* token, std::size_t token_len
   return AUTHCACHE_OK;
 }
 
+// Member by member: a whole identity cleared and then written again would cost a hit ten times as much.
 int report(const Answer& answer, authcache_identity* identity) noexcept {
   const int verdict = static_cast<int>(answer.verdict);
   if (identity == nullptr) return verdict;
-  const std::uint32_t size = identity->size;
-  *identity = AUTHCACHE_IDENTITY_INIT;
-  identity->size = size;
+  const bool has = answer.has_record;
+  const shm::HotRecord& record = answer.found.record;
   identity->verdict = verdict;
   identity->reason = static_cast<int>(answer.reason);
-  if (!answer.has_record) return verdict;
-  const shm::HotRecord& record = answer.found.record;
-  identity->has_confirmation = (shm::unpack_facts(record.facts).flags & shm::kHasConfirmation) != 0 ? 1 : 0;
-  identity->deadline_ns = record.deadline;
-  identity->generation = answer.generation;
-  identity->slot = answer.found.slot;
-  identity->sequence = record.sequence();
-  for (std::size_t i = 0; i < record.key.size(); ++i) identity->key[i] = record.key[i];
+  identity->has_confirmation = has && (shm::unpack_facts(record.facts).flags & shm::kHasConfirmation) != 0 ? 1 : 0;
+  identity->deadline_ns = has ? record.deadline : 0;
+  identity->generation = has ? answer.generation : 0;
+  identity->slot = has ? answer.found.slot : 0;
+  identity->sequence = has ? record.sequence() : 0;
+  for (std::size_t i = 0; i < record.key.size(); ++i) identity->key[i] = has ? record.key[i] : 0;
   return verdict;
 }
 
-Answer look_in(const Attachment* table, const Question& question) noexcept {
-  if (table == nullptr) return {.verdict = Verdict::kUnavailable, .reason = Reason::kNoTable};
-  return client::look(*table, question, nullptr);
+void look_in(const Attachment* table, const Question& question, Answer& answer) noexcept {
+  if (table != nullptr) [[likely]]
+    return client::look(*table, question, nullptr, answer);
+  answer.verdict = Verdict::kUnavailable;
+  answer.reason = Reason::kNoTable;
 }
 
 void mark_used(const Attachment* table, const Answer& answer) noexcept {
@@ -134,21 +134,23 @@ bool wants_another_table(Reason reason) noexcept {
   return reason == Reason::kNoTable || reason == Reason::kRetired || reason == Reason::kHeartbeatStale;
 }
 
-Answer lookup(authcache_client& of, const Question& question) noexcept {
-  if (const Answer judged = client::judge_length(question.token); judged.verdict != Verdict::kMiss)
-    return judged;
+[[gnu::always_inline]] inline void lookup(authcache_client& of, const Question& question, Answer& answer) noexcept {
+  if (const Reason reason = client::judge_length(question.token); reason != Reason::kNone) {
+    answer.verdict = Verdict::kInvalid;
+    answer.reason = reason;
+    return;
+  }
   const Attachment* table = of.attacher.current();
-  Answer answer = look_in(table, question);
+  look_in(table, question, answer);
   if (answer.verdict == Verdict::kUnavailable && wants_another_table(answer.reason)) [[unlikely]] {
     // Another thread may have attached since: its table counts as well as one attached here.
     const bool changed = of.attacher.current() != table || (of.may_reattach && of.attacher.attach_if_due());
     if (changed) {
       table = of.attacher.current();
-      answer = look_in(table, question);
+      look_in(table, question, answer);
     }
   }
   mark_used(table, answer);
-  return answer;
 }
 
 // The daemon is asked where shared memory has no answer, or no table yet.
@@ -289,7 +291,9 @@ AUTHCACHE_API int authcache_lookup(authcache_client* of, const char* token, size
                                    const authcache_requirement* requirement, authcache_identity* identity) {
   Question question;
   if (const int error = make_question(of, token, token_len, requirement, identity, question)) return error;
-  return report(lookup(*of, question), identity);
+  Answer answer;
+  lookup(*of, question, answer);
+  return report(answer, identity);
 }
 
 AUTHCACHE_API int authcache_validate(authcache_client* of, const char* token, size_t token_len,
@@ -298,7 +302,8 @@ AUTHCACHE_API int authcache_validate(authcache_client* of, const char* token, si
   Question question;
   if (const int error = make_question(of, token, token_len, requirement, identity, question)) return error;
   if (timeout_ms < 0) return usage(of, "timeout_ms is negative");
-  const Answer answer = lookup(*of, question);
+  Answer answer;
+  lookup(*of, question, answer);
   if (!worth_asking(answer)) return report(answer, identity);
   return without_exceptions(of, [&] {
     const Answer asked = of->miss_path.ask(question, Deadline::in_ms(timeout_ms));

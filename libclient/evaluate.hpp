@@ -41,6 +41,17 @@ struct Evaluation {
   bool operator==(const Evaluation&) const = default;
 };
 
+// What most hits come to, in a few instructions: a valid record bound to no key, asked only for what has bits, and
+// holding them all. False decides nothing; true is what evaluate() would say.
+[[nodiscard]] inline bool met_by_bits(const shm::HotRecord& record, const PackedTerms& terms,
+                                      const authcache_thumbprint* thumbprint) noexcept {
+  const shm::Facts facts = shm::unpack_facts(record.facts);
+  const bool plain = (facts.verdict == shm::Verdict::kValid) & ((facts.flags & shm::kHasConfirmation) == 0) & (thumbprint == nullptr);
+  const bool granted = !terms.has(kScopeWithoutBit | kPermissionWithoutBit) & ((terms.grants() & ~record.grants) == 0);
+  const bool addressed = !terms.has(kAudienceAsked) | ((shm::unpack_principals(record.principals).audiences & terms.audiences()) != 0);
+  return plain & granted & addressed;
+}
+
 // `terms` must be compiled under a dictionary word loaded after the record's words. `text` is the record's,
 // if read.
 [[nodiscard]] Evaluation evaluate(const shm::HotRecord& record, const Terms& terms, const Asked& asked,

@@ -1,6 +1,7 @@
 #include "libclient/lookup.hpp"
 
 #include "libclient/evaluate.hpp"
+#include "shm/buckets.hpp"
 #include "shm/coarse_clock.hpp"
 #include "shm/text.hpp"
 #include "shm/wire.hpp"
@@ -16,7 +17,13 @@ using shm::Verdict;
 // tell.
 constexpr int kDirectoryTries = 3;
 
-Answer unavailable(Reason reason) { return {.verdict = Verdict::kUnavailable, .reason = reason}; }
+// An answer that rests on no record. `found` keeps what it holds: clearing and copying records costs more than all
+// the decisions of a hit.
+void refuse(Answer& answer, Verdict verdict, Reason reason) {
+  answer.verdict = verdict;
+  answer.reason = reason;
+  answer.has_record = false;
+}
 
 Asked asked_of(const Question& question, const Attachment& table, const Terms& terms) {
   return {.scopes = question.requirement->scopes(),
@@ -39,6 +46,13 @@ Asked asked_of(const Question& question, const Attachment& table, const Terms& t
   return evaluate(found.record, terms, asked, text);
 }
 
+[[gnu::noinline]] Evaluation evaluate_in_full(const Attachment& table, const Question& question,
+                                              const shm::Found& found, const Terms& terms) noexcept {
+  const Asked asked = asked_of(question, table, terms);
+  const Evaluation by_bits = evaluate(found.record, terms, asked, std::nullopt);
+  return by_bits.needs_text ? evaluate_with_text(table, found, terms, asked) : by_bits;
+}
+
 // Bits against bits of one dictionary word. The argument that this word must be loaded after the record's:
 // the dictionary only grows, and the writer stores its word (release) before it publishes a record that uses
 // a new bit. So a word loaded after the record's own (acquire) loads counts every bit that the record may
@@ -47,15 +61,16 @@ Asked asked_of(const Question& question, const Attachment& table, const Terms& t
 // word could take a string for bitless that this record holds as a bit (a false refusal), and terms compiled
 // under a newer word than the record's loads saw would be right too, but can't be told from the former by the
 // tag; so exactly the word loaded here is asked for.
-Evaluation evaluate_found(const Attachment& table, const Question& question, const shm::Found& found,
-                          Terms& terms) noexcept {
+[[gnu::always_inline]] inline Evaluation evaluate_found(const Attachment& table, const Question& question, const shm::Found& found,
+                          const PackedTerms& terms) noexcept {
   const std::uint64_t dictionary = A::load_acquire(table.view.header().dictionary);
-  if (terms.dictionary != dictionary) [[unlikely]] {
-    terms = question.requirement->compile(table, terms.config, dictionary);
+  if (terms.dictionary() != dictionary) [[unlikely]] {
+    const Terms fresh = question.requirement->compile(table, terms.words[1], dictionary);
+    return evaluate_in_full(table, question, found, fresh);
   }
-  const Asked asked = asked_of(question, table, terms);
-  const Evaluation by_bits = evaluate(found.record, terms, asked, std::nullopt);
-  return by_bits.needs_text ? evaluate_with_text(table, found, terms, asked) : by_bits;
+  if (met_by_bits(found.record, terms, question.thumbprint)) [[likely]]
+    return {Verdict::kValid, Reason::kNone};
+  return evaluate_in_full(table, question, found, unpack_terms(terms.words));
 }
 
 bool find_at(const shm::TableView& view, const shm::Key& key, const shm::Place& place,
@@ -67,14 +82,15 @@ bool find_at(const shm::TableView& view, const shm::Key& key, const shm::Place& 
 }
 
 // One look under one directory; the caller checks that the directory and the table stood.
-void look_once(const Attachment& table, const Question& question, const shm::Place* place,
+[[gnu::always_inline]] inline void look_once(const Attachment& table, const Question& question, const shm::Place* place,
                std::uint64_t config, Answer& answer) noexcept {
   const shm::TableView& view = table.view;
-  Terms terms = question.requirement->terms(table, config);
+  const PackedTerms terms = question.requirement->packed_terms(table, config);
+  const bool profile_known = terms.has(kProfileKnown);
   shm::BucketPair buckets{};
   shm::Key key{};
-  if (terms.profile_known) {
-    key = shm::key_of(shm::token_digest(terms.profile_id, question.token));
+  if (profile_known) [[likely]] {
+    key = shm::key_of(shm::token_digest(terms.profile_id(), question.token));
     buckets = shm::buckets_of(key, view.secret.data(), view.geometry.buckets);
     shm::prefetch_buckets(view, buckets);
   }
@@ -82,20 +98,20 @@ void look_once(const Attachment& table, const Question& question, const shm::Pla
   const std::uint64_t heartbeat_ns = A::load_acquire(view.header().heartbeat_ns);
   const std::uint64_t now_ns = shm::coarse_now_ns();
   if (const Reason dead = shm::liveness(view, heartbeat_ns, now_ns); dead != Reason::kNone) {
-    answer = unavailable(dead);
+    refuse(answer, Verdict::kUnavailable, dead);
     return;
   }
-  if (!terms.profile_known) {
-    answer = unavailable(Reason::kUnknownProfile);
+  if (!profile_known) {
+    refuse(answer, Verdict::kUnavailable, Reason::kUnknownProfile);
     return;
   }
   const bool found = place == nullptr ? shm::find(view, key, buckets, answer.found)
                                       : find_at(view, key, *place, answer.found);
   if (!found || !shm::is_current(view, answer.found.record, now_ns)) return;
   const auto state =
-      static_cast<shm::ProfileState>(A::load_acquire(view.profile(config, terms.profile_entry).state));
+      static_cast<shm::ProfileState>(A::load_acquire(view.profile(config, terms.profile_entry()).state));
   if (state != shm::ProfileState::kCurrent) {
-    answer = unavailable(Reason::kCatchingUp);
+    refuse(answer, Verdict::kUnavailable, Reason::kCatchingUp);
     return;
   }
   const Evaluation evaluation = evaluate_found(table, question, answer.found, terms);
@@ -107,19 +123,19 @@ void look_once(const Attachment& table, const Question& question, const shm::Pla
 
 }  // namespace
 
-Answer look(const Attachment& table, const Question& question, const shm::Place* place) noexcept {
+void look(const Attachment& table, const Question& question, const shm::Place* place, Answer& answer) noexcept {
   const shm::Header& header = table.view.header();
   for (int attempt = 0; attempt < kDirectoryTries; ++attempt) {
     const std::uint64_t config = A::load_acquire(header.config);
-    Answer answer;
+    refuse(answer, Verdict::kMiss, Reason::kNone);
     look_once(table, question, place, config, answer);
     const bool one_directory = A::load_acquire(header.config) == config;
     // Last of all loads: a range given up under any of them reads as zeros from then on, and so as RETIRED
     // here.
-    if (!shm::still_serving(table.view)) return unavailable(Reason::kRetired);
-    if (one_directory) return answer;
+    if (!shm::still_serving(table.view)) return refuse(answer, Verdict::kUnavailable, Reason::kRetired);
+    if (one_directory) return;
   }
-  return {};
+  refuse(answer, Verdict::kMiss, Reason::kNone);
 }
 
 std::optional<shm::Digest> digest_now(const Attachment& table, const Question& question) noexcept {
@@ -132,12 +148,6 @@ std::optional<shm::Digest> digest_now(const Attachment& table, const Question& q
     return shm::token_digest(terms.profile_id, question.token);
   }
   return std::nullopt;
-}
-
-Answer judge_length(std::string_view token) noexcept {
-  if (token.empty()) return {.verdict = Verdict::kInvalid, .reason = Reason::kMalformed};
-  if (token.size() > shm::wire::kTokenMax) return {.verdict = Verdict::kInvalid, .reason = Reason::kTooLong};
-  return {};
 }
 
 }  // namespace authcache::client

@@ -11,7 +11,7 @@ using shm::wire::ValidateReply;
 
 constexpr int kAttachPollMs = 1;  // another thread is attaching: some ten system calls
 
-Answer unavailable(Reason reason) { return {.verdict = Verdict::kUnavailable, .reason = reason}; }
+Answer unavailable(Reason reason) { return answer_without_record(Verdict::kUnavailable, reason); }
 
 Reason reason_for(Exchanged how) {
   switch (how) {
@@ -88,12 +88,13 @@ std::optional<shm::Digest> MissPath::digest_of(const Question& question) const {
 }
 
 Answer MissPath::judge(const Question& question, const ValidateReply& reply) const {
-  if (reply.verdict == Verdict::kInvalid) return {.verdict = Verdict::kInvalid, .reason = reply.reason};
+  if (reply.verdict == Verdict::kInvalid) return answer_without_record(Verdict::kInvalid, reply.reason);
   if (reply.verdict != Verdict::kValid) return unavailable(Reason::kProtocol);
   const Attachment* table = attacher_.current();
   for (std::size_t i = 0; i < reply.place_count; ++i) {
     if (reply.places[i].generation != table->view.generation) continue;
-    const Answer answer = look(*table, question, &reply.places[i]);
+    Answer answer;
+    look(*table, question, &reply.places[i], answer);
     // Retired since the reply: its successor has the record.
     return answer.reason == Reason::kRetired ? Answer{} : answer;
   }

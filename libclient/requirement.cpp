@@ -6,49 +6,6 @@ namespace authcache::client {
 namespace {
 
 using A = shm::StdAtomics;
-using Words = std::array<std::uint64_t, 7>;
-
-constexpr std::uint64_t kProfileKnown = 1;
-constexpr std::uint64_t kAudienceAsked = 2;
-constexpr std::uint64_t kAudienceWithoutBit = 4;
-constexpr std::uint64_t kScopeWithoutBit = 8;
-constexpr std::uint64_t kPermissionWithoutBit = 16;
-
-// audiences 16 | profile entry 8 | default audiences 8 | flags 32
-std::uint64_t pack_small(const Terms& terms) {
-  const std::uint64_t flags = terms.profile_known * kProfileKnown | terms.audience_asked * kAudienceAsked |
-                              terms.audience_without_bit * kAudienceWithoutBit |
-                              terms.scope_without_bit * kScopeWithoutBit |
-                              terms.permission_without_bit * kPermissionWithoutBit;
-  return std::uint64_t{terms.audiences} | std::uint64_t{terms.profile_entry} << 16 |
-         std::uint64_t{terms.default_audiences} << 24 | flags << 32;
-}
-
-Words pack(const Terms& terms) {
-  return {terms.attachment, terms.config,      terms.dictionary, terms.profile_id,
-          terms.scopes,     terms.permissions, pack_small(terms)};
-}
-
-Terms unpack(const Words& words) {
-  Terms terms;
-  terms.attachment = words[0];
-  terms.config = words[1];
-  terms.dictionary = words[2];
-  terms.profile_id = words[3];
-  terms.scopes = words[4];
-  terms.permissions = words[5];
-  terms.audiences = static_cast<std::uint16_t>(words[6]);
-  terms.profile_entry = static_cast<std::uint8_t>(words[6] >> 16);
-  terms.default_audiences = static_cast<std::uint8_t>(words[6] >> 24);
-  const std::uint64_t flags = words[6] >> 32;
-  terms.profile_known = (flags & kProfileKnown) != 0;
-  terms.audience_asked = (flags & kAudienceAsked) != 0;
-  terms.audience_without_bit = (flags & kAudienceWithoutBit) != 0;
-  terms.scope_without_bit = (flags & kScopeWithoutBit) != 0;
-  terms.permission_without_bit = (flags & kPermissionWithoutBit) != 0;
-  return terms;
-}
-
 // Collects bits under one dictionary word.
 struct BitCollector {
   const shm::TableView& view;
@@ -84,15 +41,6 @@ bool Requirement::add(shm::DictionaryKind kind_of_text, std::string_view text) {
   }
   list.emplace_back(text);
   return true;
-}
-
-Terms Requirement::terms(const Attachment& table, std::uint64_t config) const noexcept {
-  Words words;
-  if (kept_.load(words)) [[likely]] {
-    if (words[0] == table.ordinal && words[1] == config) [[likely]]
-      return unpack(words);
-  }
-  return compile(table, config, A::load_acquire(table.view.header().dictionary));
 }
 
 [[gnu::noinline]] Terms Requirement::compile(const Attachment& table, std::uint64_t config,
@@ -132,7 +80,7 @@ Terms Requirement::terms(const Attachment& table, std::uint64_t config) const no
   // A directory that was replaced under these loads may have been read in part; its config word never comes
   // back, so keeping such terms would do no harm, but using the storage for them would cost the next caller a
   // compilation.
-  if (A::load_acquire(view.header().config) == config) (void)kept_.try_store(pack(terms));
+  if (A::load_acquire(view.header().config) == config) (void)kept_.try_store(pack_terms(terms));
   return terms;
 }
 

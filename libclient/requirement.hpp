@@ -51,6 +51,62 @@ struct Terms {
   bool permission_without_bit = false;
 };
 
+// Terms as the words of one cache line. Here, and inline, because every hit reads them.
+using TermsWords = std::array<std::uint64_t, 7>;
+
+inline constexpr std::uint64_t kProfileKnown = 1;
+inline constexpr std::uint64_t kAudienceAsked = 2;
+inline constexpr std::uint64_t kAudienceWithoutBit = 4;
+inline constexpr std::uint64_t kScopeWithoutBit = 8;
+inline constexpr std::uint64_t kPermissionWithoutBit = 16;
+
+// audiences 16 | profile entry 8 | default audiences 8 | flags 32
+inline std::uint64_t pack_small_terms(const Terms& terms) {
+  const std::uint64_t flags = terms.profile_known * kProfileKnown | terms.audience_asked * kAudienceAsked |
+                              terms.audience_without_bit * kAudienceWithoutBit |
+                              terms.scope_without_bit * kScopeWithoutBit |
+                              terms.permission_without_bit * kPermissionWithoutBit;
+  return std::uint64_t{terms.audiences} | std::uint64_t{terms.profile_entry} << 16 |
+         std::uint64_t{terms.default_audiences} << 24 | flags << 32;
+}
+
+inline TermsWords pack_terms(const Terms& terms) {
+  return {terms.attachment, terms.config,      terms.dictionary, terms.profile_id,
+          terms.scopes,     terms.permissions, pack_small_terms(terms)};
+}
+
+inline Terms unpack_terms(const TermsWords& words) {
+  Terms terms;
+  terms.attachment = words[0];
+  terms.config = words[1];
+  terms.dictionary = words[2];
+  terms.profile_id = words[3];
+  terms.scopes = words[4];
+  terms.permissions = words[5];
+  terms.audiences = static_cast<std::uint16_t>(words[6]);
+  terms.profile_entry = static_cast<std::uint8_t>(words[6] >> 16);
+  terms.default_audiences = static_cast<std::uint8_t>(words[6] >> 24);
+  const std::uint64_t flags = words[6] >> 32;
+  terms.profile_known = (flags & kProfileKnown) != 0;
+  terms.audience_asked = (flags & kAudienceAsked) != 0;
+  terms.audience_without_bit = (flags & kAudienceWithoutBit) != 0;
+  terms.scope_without_bit = (flags & kScopeWithoutBit) != 0;
+  terms.permission_without_bit = (flags & kPermissionWithoutBit) != 0;
+  return terms;
+}
+
+// Terms left packed: a hit needs five of the words, and unpacking all of them costs more than the rest of its decisions.
+struct PackedTerms {
+  TermsWords words;
+
+  [[nodiscard]] std::uint64_t dictionary() const { return words[2]; }
+  [[nodiscard]] std::uint64_t profile_id() const { return words[3]; }
+  [[nodiscard]] std::uint64_t grants() const { return words[4] | words[5]; }
+  [[nodiscard]] std::uint64_t audiences() const { return words[6] & 0xffff; }
+  [[nodiscard]] std::uint32_t profile_entry() const { return static_cast<std::uint8_t>(words[6] >> 16); }
+  [[nodiscard]] bool has(std::uint64_t flags) const { return (words[6] >> 32 & flags) != 0; }
+};
+
 class Requirement : public authcache_requirement {
  public:
   Requirement(const authcache_client* client, std::string_view profile);
@@ -60,7 +116,10 @@ class Requirement : public authcache_requirement {
   void poison() { kind = kBrokenKind; }
 
   // The terms under this config word: those kept, whatever their dictionary word, or fresh ones.
-  [[nodiscard]] Terms terms(const Attachment& table, std::uint64_t config) const noexcept;
+  [[nodiscard]] PackedTerms packed_terms(const Attachment& table, std::uint64_t config) const noexcept;
+  [[nodiscard]] Terms terms(const Attachment& table, std::uint64_t config) const noexcept {
+    return unpack_terms(packed_terms(table, config).words);
+  }
   // Compiles under exactly this dictionary word and keeps the result if nobody else is storing.
   [[nodiscard]] Terms compile(const Attachment& table, std::uint64_t config,
                               std::uint64_t dictionary) const noexcept;
@@ -72,14 +131,20 @@ class Requirement : public authcache_requirement {
   [[nodiscard]] const std::vector<std::string>& audiences() const { return audiences_; }
 
  private:
-  static constexpr std::size_t kTermsWords = 7;
-
   const authcache_client* client_;
   std::string profile_;
   std::vector<std::string> scopes_;
   std::vector<std::string> permissions_;
   std::vector<std::string> audiences_;
-  alignas(64) mutable SeqCell<kTermsWords> kept_;  // with its sequence, one cache line
+  alignas(64) mutable SeqCell<std::tuple_size_v<TermsWords>> kept_;  // with its sequence, one cache line
 };
+
+inline PackedTerms Requirement::packed_terms(const Attachment& table, std::uint64_t config) const noexcept {
+  PackedTerms packed;
+  const bool kept = kept_.load(packed.words) && packed.words[0] == table.ordinal && packed.words[1] == config;
+  if (kept) [[likely]]
+    return packed;
+  return {pack_terms(compile(table, config, shm::StdAtomics::load_acquire(table.view.header().dictionary)))};
+}
 
 }  // namespace authcache::client

@@ -25,6 +25,7 @@ class SeqCell {
   bool load(Words& out) const noexcept {
     const std::uint64_t before = sequence_.load(std::memory_order_acquire);
     if (before == 0 || before % 2 != 0) return false;
+#pragma GCC unroll 8
     for (std::size_t i = 0; i < kWords; ++i) out[i] = words_[i].load(std::memory_order_acquire);
     return sequence_.load(std::memory_order_relaxed) == before;
   }

@@ -1,5 +1,5 @@
 // The checksum of a record: all that a hit or a text read believes, without the control and deadline words, which
-// change in place. It is checked when a file is adopted and by the scrubber, not on a hit: it finds stray writes, it is
+// change in place. It is checked when a file is adopted, not on a hit: it finds stray writes, it is
 // not a proof against a forger (who would need to be the daemon's user).
 #pragma once
 

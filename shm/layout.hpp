@@ -173,12 +173,4 @@ constexpr Geometry make_geometry(std::uint64_t capacity, std::uint64_t text_byte
   return g;
 }
 
-// The two buckets of a key. XXH3 keyed by the file's secret, so that nobody without the file can choose tokens that
-// crowd one bucket.
-struct BucketPair {
-  std::uint64_t first;
-  std::uint64_t second;  // never equal to first
-};
-[[nodiscard]] BucketPair buckets_of(const Key& key, const std::uint64_t* secret, std::uint64_t buckets);
-
 }  // namespace authcache::shm

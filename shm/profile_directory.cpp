@@ -1,5 +1,7 @@
 #include "shm/profile_directory.hpp"
 
+#include <algorithm>
+
 #include "shm/word_bytes.hpp"
 
 namespace authcache::shm {
@@ -12,6 +14,12 @@ constexpr std::size_t kNameWords = 8;
 std::size_t name_bytes(std::uint64_t sizes) { return std::min<std::size_t>(sizes & 0xff, kProfileNameMax); }
 std::uint32_t audience_count(std::uint64_t sizes) {
   return std::min<std::uint32_t>((sizes >> 8) & 0xff, kProfileAudiencesMax);
+}
+
+// The configuration's limits are these; what does not fit would be written over the next entry.
+bool fits(const ProfileDescription& profile) {
+  return profile.name.size() <= kProfileNameMax && profile.audience.size() <= kProfileAudiencesMax &&
+         std::ranges::all_of(profile.audience, [](const auto& text) { return text.size() <= kDictionaryTextMax; });
 }
 
 void write_profile_entry(ProfileEntry& entry, const ProfileDescription& profile) {
@@ -49,13 +57,11 @@ std::string_view profile_audience(const TableView& view, std::uint64_t config, s
 
 void write_profiles(const TableView& view, const std::vector<ProfileDescription>& profiles) {
   const std::uint64_t next = A::load_relaxed(view.header().config) + 1;
-  for (std::uint32_t i = 0; i < kProfilesMax; ++i) {
-    if (i < profiles.size()) {
-      write_profile_entry(view.profile(next, i), profiles[i]);
-    } else {
-      A::store_release(view.profile(next, i).id, 0);
-    }
+  std::uint32_t used = 0;
+  for (const ProfileDescription& profile : profiles) {
+    if (used < kProfilesMax && fits(profile)) write_profile_entry(view.profile(next, used++), profile);
   }
+  for (; used < kProfilesMax; ++used) A::store_release(view.profile(next, used).id, 0);
   A::store_release(view.header().config, next);
 }
 

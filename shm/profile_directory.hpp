@@ -32,7 +32,8 @@ struct ProfileFound {
 [[nodiscard]] std::string_view profile_audience(const TableView& view, std::uint64_t config, std::uint32_t entry,
                                                 std::uint32_t index, char (&buffer)[256]);
 
-// Fills the copy that is not current and makes it current by one store.
+// Fills the copy that is not current and makes it current by one store. A profile beyond the limits is left out, so
+// that clients find it unknown.
 void write_profiles(const TableView& view, const std::vector<ProfileDescription>& profiles);
 
 // For tools and adoption.

@@ -59,14 +59,15 @@ struct alignas(kSlotBytes) BasicSlot {
 using Slot = BasicSlot<StdAtomics>;
 static_assert(sizeof(Slot) == kSlotBytes);
 
-// A private copy of a slot's words.
+// A private copy of a slot's words. Members have no initial value by intent: clearing them costs a hit more than reading
+// the record does, and nobody may look at them but after a read that succeeded.
 struct HotRecord {
-  std::uint64_t control = 0;
-  std::uint64_t deadline = 0;
-  Key key{};
-  std::uint64_t facts = 0;
-  std::uint64_t principals = 0;
-  std::uint64_t grants = 0;
+  std::uint64_t control;
+  std::uint64_t deadline;
+  Key key;
+  std::uint64_t facts;
+  std::uint64_t principals;
+  std::uint64_t grants;
 
   [[nodiscard]] std::uint64_t sequence() const { return control_sequence(control); }
 };

@@ -58,7 +58,7 @@ bool TableWriter::adopt_slot(std::uint64_t slot, std::uint64_t now_ns, const Kee
   ++live_;
   if (is_negative(slot)) {
     ++negative_;
-    negative_order_.push_back({slot, hot.control});
+    queue_negative(slot);
   }
   if (observer_ != nullptr) observer_->placed(slot);
   return true;

@@ -18,7 +18,9 @@ using A = StdAtomics;
 Result<UniqueFd> create_unnamed(const std::filesystem::path& dir, std::uint64_t bytes, gid_t group) {
   UniqueFd fd(::open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd) return system_error("cannot create a table in " + dir.string(), errno);
-  if (const int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)); error != 0) {
+  int error = EINTR;  // a signal undoes what tmpfs has reserved so far
+  while (error == EINTR) error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
+  if (error != 0) {
     return system_error("cannot reserve " + std::to_string(bytes) + " bytes for a table in " + dir.string() +
                             "; free memory there or lower table.capacity",
                         error);

@@ -15,7 +15,7 @@ void bump(A::Word& counter, std::uint64_t by = 1) { A::store_relaxed(counter, A:
 }  // namespace
 
 struct TableWriter::Laid {
-  HotRecord hot;
+  HotRecord hot{};
   ColdRecord cold;
   std::string_view text;
 };
@@ -118,12 +118,13 @@ std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t n
   }
   const Laid laid = lay_out(spec);
   publish(*slot, laid);
+  if (recency_ != nullptr) recency_[*slot] = 0;  // what was used here was another record
   ++live_;
   A::store_relaxed(view().header().live, live_);
   if (negative) {
     ++negative_;
     A::store_relaxed(view().header().negative, negative_);
-    negative_order_.push_back({*slot, A::load_relaxed(view().slot(*slot).control)});
+    queue_negative(*slot);
   }
   bump(view().header().inserted);
   A::store_relaxed(view().header().text_used_bytes, text_area_.used_bytes());

@@ -137,6 +137,7 @@ class TableWriter {
   std::optional<std::uint64_t> victim_in(const BucketPair& pair, bool negative) const;
   bool make_room(bool negative, std::uint64_t now_ns);
   void enforce_negative_quota();
+  void queue_negative(std::uint64_t slot);
 
   [[nodiscard]] bool is_live(std::uint64_t slot) const;
   [[nodiscard]] bool is_negative(std::uint64_t slot) const;

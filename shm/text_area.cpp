@@ -64,10 +64,13 @@ std::optional<std::uint64_t> TextArea::allocate(std::uint64_t bytes) {
 }
 
 void TextArea::free(std::uint64_t unit, std::uint64_t bytes) {
-  if (bytes == 0) return;
+  if (bytes == 0 || unit / kPageUnits >= pages_.size()) return;
   const auto index = static_cast<std::uint32_t>(unit / kPageUnits);
   Page& page = pages_[index];
-  const std::uint32_t object = static_cast<std::uint32_t>(unit % kPageUnits) / kClassUnits[page.size_class];
+  if (page.size_class == kNoClass) return;
+  const auto offset = static_cast<std::uint32_t>(unit % kPageUnits);
+  const std::uint32_t object = offset / kClassUnits[page.size_class];
+  if (offset % kClassUnits[page.size_class] != 0 || (page.taken[object / 64] >> (object % 64) & 1) == 0) return;
   page.taken[object / 64] &= ~(std::uint64_t{1} << (object % 64));
   --page.used;
   used_units_ -= kClassUnits[page.size_class];

@@ -21,6 +21,7 @@ class TextArea {
 
   // The first unit of room for this many bytes (1 to kTextMax), or nothing when no page is left for its class.
   [[nodiscard]] std::optional<std::uint64_t> allocate(std::uint64_t bytes);
+  // The arguments come from shared memory: room that is not taken is left alone.
   void free(std::uint64_t unit, std::uint64_t bytes);
   // Marks room that an adopted record already uses; false if it overlaps another or cannot be ours.
   [[nodiscard]] bool claim(std::uint64_t unit, std::uint64_t bytes);
