@@ -3,6 +3,8 @@
 //
 //   c++ -std=c++17 guard.cpp $(pkg-config --cflags --libs authcache) -o guard
 //   ./guard PROFILE SCOPE < tokens
+#include <pwd.h>
+
 #include <authcache/authcache.hpp>
 #include <chrono>
 #include <iostream>
@@ -13,8 +15,12 @@ int main(int argc, char** argv) {
     std::cerr << "usage: guard PROFILE SCOPE < tokens\n";
     return 2;
   }
+  // Whose table to trust: the user that the installed unit runs the daemon as, where there is one.
+  authcache::Options options;
+  if (const passwd* daemon = ::getpwnam("authcache")) options.daemon_uid = daemon->pw_uid;
+
   std::string error;
-  auto client = authcache::Client::open({}, &error);
+  auto client = authcache::Client::open(options, &error);
   if (!client) {
     std::cerr << "guard: " << error << '\n';
     return 3;

@@ -5,7 +5,9 @@
  *   printf 'Bearer %s\n' "$TOKEN" | ./validate PROFILE
  *
  * The token comes by standard input because arguments can be read by every process of the host. */
+#define _POSIX_C_SOURCE 200809L
 #include <authcache/authcache.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,8 +51,13 @@ int main(int argc, char** argv) {
   if (fgets(header, sizeof header, stdin) == NULL) header[0] = '\0';
   header[strcspn(header, "\r\n")] = '\0';
 
+  /* Whose table to trust: the user that the installed unit runs the daemon as, where there is one. */
+  authcache_options options = AUTHCACHE_OPTIONS_INIT;
+  const struct passwd* daemon = getpwnam("authcache");
+  if (daemon != NULL) options.daemon_uid = daemon->pw_uid;
+
   authcache_client* client;
-  if (authcache_open(NULL, &client) != AUTHCACHE_OK) {
+  if (authcache_open(&options, &client) != AUTHCACHE_OK) {
     fprintf(stderr, "validate: %s\n", authcache_last_error(NULL));
     return 3;
   }

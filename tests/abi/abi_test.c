@@ -1,5 +1,6 @@
 /* The ABI as a C11 program sees it: sizes and values that must never change, and every function called once.
  * Needs no table and no daemon: the runtime directory is an empty one. Exit 0: all held. */
+#define _POSIX_C_SOURCE 200809L /* mkdtemp */
 #include <authcache/authcache.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -76,7 +76,7 @@ void declare_create(Command command) {
   command.texts("--scope", options->scopes, "SCOPE", "a scope it has; can be repeated");
   command.texts("--role", options->roles, "ROLE", "a role it has; can be repeated");
   command.texts("--permission", options->permissions, "NAME", "a permission it has; can be repeated");
-  command.duration("--ttl", options->ttl, "how long it lives (the profile's maximum token lifetime)");
+  command.duration("--ttl", options->ttl, "how long it lives (1h, or the profile's maximum token lifetime where that is less)");
   command.number("--count", options->count, 1, kCountMax, "how many alike (1)");
   command.text("--profile", options->profile, "NAME", "the profile whose store it goes to (sessions)");
   command.action([options](Call& call) { return create(call, *options); });
