@@ -54,6 +54,23 @@ shm::Result<StateDb> open_state(const Config& config, bool& set_aside) {
   return StateDb::open(file);
 }
 
+// Rules were lost: everything issued until now is refused in their place. Durable before anything else goes on: in
+// memory alone it would be forgotten by the next start, which sees a database that looks whole.
+shm::Result<Rule> refuse_all_until_now(StateDb& db, const Config& config, const Clock& clock) {
+  const auto last_change = db.last_change();
+  if (!last_change) return std::unexpected(last_change.error());
+  std::int64_t life_ns = config.profiles.empty() ? 0 : rule_life_ns(config.profiles.front());
+  for (const ProfileConfig& profile : config.profiles) life_ns = longer_life_ns(life_ns, rule_life_ns(profile));
+  Rule rule = everything_rule(*last_change + 1, life_ns, clock);
+  if (auto stored = db.commit({{RuleChange::What::kPut, rule}}); !stored) {
+    return shm::fail(stored.error().code, "the state database lost rules, and refusing everything issued until now instead cannot be stored: " +
+                                              stored.error().message);
+  }
+  rule.durable = true;
+  log_event(LogLevel::kError, "rules_lost", {{"done", "everything issued until now is refused"}});
+  return rule;
+}
+
 }  // namespace
 
 // Members stand in construction order; each may use those above it.
@@ -77,6 +94,7 @@ struct Daemon::Impl {
   std::unique_ptr<Loop> loop;
   Worker state_worker{"state"};
   Uuid database{};
+  std::vector<std::string> since_start;  // complaints
   gid_t group = static_cast<gid_t>(-1);
   RuleSet rules;
   ProfileFactory factory;
@@ -121,9 +139,14 @@ shm::Result<std::unique_ptr<Daemon>> Daemon::start(Config config, DaemonOptions 
 }
 
 shm::Result<void> Daemon::Impl::start() {
+  loop->on_failure([](std::string_view what) { log_event(LogLevel::kError, "task_failed", {{"error", what}}); });
   bool set_aside = false;
   auto db = open_state(config, set_aside);
   if (!db) return std::unexpected(db.error());
+  if (set_aside) {
+    if (auto refused = refuse_all_until_now(*db, config, clock); !refused) return std::unexpected(refused.error());
+    since_start.push_back("the state database was damaged and set aside; everything issued before this start is refused");
+  }
   auto made = factory.make(config, {});
   if (!made) return std::unexpected(made.error());
   profiles = std::move(*made);
@@ -165,21 +188,33 @@ shm::Result<void> Daemon::Impl::take_over(StateDb db, bool set_aside) {
   const auto files = shm::list_generations(config.runtime_dir);
   if (!files.empty()) newest_known = std::max(newest_known, files.back());
 
-  const bool rules_lost = found.rules_lost;
+  std::uint64_t newest_change = *last_change;
+  if (found.rules_lost && !set_aside) {
+    auto refused = refuse_all_until_now(db, config, clock);
+    if (!refused) return std::unexpected(refused.error());
+    if (!rules.add(*refused)) return shm::fail(shm::ErrorCode::kRefused, "there is no room for the rule that stands for those lost");
+    newest_change = refused->change;
+    since_start.push_back("the state database lost rules that a table obeyed; everything issued before this start is refused");
+  }
   const std::int64_t unreachable_ns = found.unreachable_ns;
+  if (found.list_missing) {
+    const auto boot = shm::current_boot_id();
+    if (!boot) return std::unexpected(boot.error());
+    if (auto listed = db.put_generation({kLostList, unreachable_ns, shm::boot_id_text(*boot)}); !listed) return listed;
+  }
   auto generation = first_generation(found, db, newest_known);
   if (!generation) return std::unexpected(generation.error());
   tables.emplace(config.runtime_dir, std::move(*generation));
-  // A name that stays in the list costs a later start a wait, so it leaves once its table is out of reach for good.
+  // A name that stays in the list costs a later start a wait, so it leaves once nobody can believe its table.
   for (const KnownGeneration& old : *known) {
-    if (old.number != tables->newest().writer.view().generation) (void)db.remove_generation(old.number);
+    const bool waited_for = std::ranges::find(found.unreachable, old.number) != found.unreachable.end();
+    if (!waited_for && old.number != tables->newest().writer.view().generation) (void)db.remove_generation(old.number);
   }
-  assemble(std::move(db), *last_change);
-  if (unreachable_ns > 0) revoker->hold_acknowledgements_until(clock.monotonic_ns() + unreachable_ns);
-  if (rules_lost) {
-    revoker->revoke_everything([](shm::Result<RevokeReport> done) {
-      log_event(LogLevel::kError, "rules_lost",
-                {{"done", "everything issued until now is refused"}, {"durable", done.has_value()}, {"error", done ? "" : done.error().message}});
+  assemble(std::move(db), newest_change);
+  if (unreachable_ns > 0) {
+    revoker->hold_acknowledgements_until(clock.monotonic_ns() + unreachable_ns);
+    loop->after(std::chrono::nanoseconds(unreachable_ns), [this, gone = found.unreachable] {
+      for (const std::uint64_t number : gone) state->remove_generation(number);
     });
   }
   tables->beat(static_cast<std::uint64_t>(clock.monotonic_ns()));
@@ -245,6 +280,8 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
                             .profiles = profiles,
                             .config_file = options.config_file,
                             .started_boot_ns = clock.boot_ns(),
+                            .since_start = since_start,
+                            .replacement = &*replacement,
                             .connections = [this] { return misses->connections() + control->connections(); },
                             .reload = [this](auto done) { reload(*services, config, profiles, factory, std::move(done)); }});
   housekeeping.emplace(*services, offsets);

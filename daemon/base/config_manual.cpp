@@ -65,7 +65,8 @@ upstream = "sqlite"
 database = "/srv/shop/sessions.sqlite"
 key_encoding = "hex_sha256"
 query = """
-  SELECT user_id AS subject, created_at AS created, expires_at AS expires, logged_out_at AS revoked
+  SELECT user_id AS subject, created_at AS created, expires_at AS expires, logged_out_at AS revoked,
+         token_hash AS token_key
     FROM sessions WHERE token_hash = ?1
 """
 )";
@@ -93,32 +94,66 @@ constexpr std::string_view kExistingSchemas = R"(## Existing schemas
 
 With `query`, a sqlite profile reads sessions that another program keeps. The query is one SELECT with one
 parameter, `?1`, which is bound to the token in the form that `key_encoding` says. It returns no row for an
-unknown token and one row for a known one. Columns are found by their names, in any order; use `AS` to give
-them:
+unknown token and one row for a known one; more than one answers "unavailable", since it would leave open
+whose session it is. Columns are found by their names, in any order; use `AS` to give them:
 
 | column | type | meaning |
 |---|---|---|
-| `subject` | text | whose session it is; required, and a row where it is NULL or empty is refused |
+| `subject` | text | whose session it is; required; a row where it is NULL or empty answers "unavailable" |
 | `client_id` | text | the OAuth client or application |
 | `sid` | text | the session's public name, for revoking it; never the token |
 | `jti` | text | the token's identifier |
 | `issuer` | text | who issued it; empty for sessions of this host |
-| `scopes` | text | separated by spaces |
-| `roles` | text | separated by spaces; callers see each as permission `role:NAME` |
-| `permissions` | text | separated by spaces |
-| `audience` | text | separated by spaces |
-| `created` | number | when it was created, in seconds since 1970 |
-| `expires` | number | when it ends, in seconds since 1970; NULL or missing: `ttl_max` bounds it |
-| `revoked` | number | NULL or 0: in force; anything else: revoked |
+| `scopes` | list | |
+| `roles` | list | callers see each as permission `role:NAME` |
+| `permissions` | list | |
+| `audience` | list | |
+| `created` or `created_ns` | time | when it was created |
+| `expires` or `expires_ns` | time | when it ends; NULL or missing: `ttl_max` bounds each answer |
+| `revoked` | any | NULL, 0, '', '0' or 'false': in force; anything else, a time among it: revoked |
+| `token_key` | as stored | the stored key, compared byte for byte with the one asked for; see below |
 
-A session without `created` is refused as soon as any rule "everything of this subject before T" matches it,
-since nothing shows that it is newer. A column with another name is ignored.
+A column with another name is refused at start and at reload (`--check` does not open the database), and so is
+one name twice, or one time both in seconds and in nanoseconds: a misspelt `revoked` that is silently ignored
+would keep revoked sessions alive.
+
+| type | what a row may hold |
+|---|---|
+| text | text of at most 4096 bytes, or a whole number; NULL is empty |
+| list | text: entries separated by spaces, or a JSON array of strings; at most 256 entries; NULL is empty |
+| time, plain name | seconds since 1970, whole or with a fraction, or text as below; NULL is absent |
+| time, `_ns` | whole nanoseconds since 1970; NULL is absent |
+
+A time in text is `YYYY-MM-DD HH:MM:SS` in UTC, as SQLite's `datetime()` writes it. A T may stand for the
+blank, and a fraction of a second and a Z may follow.
+
+A row that holds anything else answers "unavailable" for its token alone: it is never guessed at.
+
+A session without `created` is refused as soon as any rule "everything issued before T" matches it, since
+nothing shows that it is newer.
+
+### Return `token_key`
+
+Let the query return the column that it searches, `AS token_key`. What SQLite calls equal need not be the same
+bytes: a column with COLLATE NOCASE finds a token in any case, and with `key_encoding = "raw"` a column of
+numbers finds 7, 07 and 7.0. Then one session is good under several tokens, and a revocation names only one of
+them. With `token_key` only the token whose key is stored byte for byte is good; the others are unknown. The
+key must come as text or as a blob: of a column of numbers, return `CAST(id AS TEXT) AS token_key`.
+
+### The other program's database
+
+It is opened read-only, and the query can read tables and nothing else. A database in WAL mode can be opened
+read-only only if its `-shm` and `-wal` files are there and readable, or the daemon's user may create them in
+its directory. So let the program that owns it keep it open, or let the daemon's user write the directory.
 
 The program that owns the database goes on writing it. A change there is seen when the record's time
 (`ttl_max`) is over, or at once if the program also revokes it with `authctl revoke`.
 
 What `key_encoding = "raw"` costs: the database then holds tokens that work as they stand, so whoever reads
 the file, a backup of it or its write-ahead log can use them. Prefer a schema that stores a hash.
+
+A session of such a profile may live for ever, so while one is configured every new revocation of a token, in
+any profile, has no end, and nothing lifts one yet: `limits.rules` then bounds all revocations ever made.
 
 ### How strong a token must be
 

@@ -33,6 +33,15 @@ Hashes hashes_of(const Candidate& candidate, const Proof& proof) {
   return hashes;
 }
 
+// An issuer's clock may run ahead by the leeway, so a token may say that it was issued after the moment of a rule that
+// it came before.
+std::optional<std::int64_t> surely_issued_before(std::optional<std::int64_t> issued_wall_ns, const ProfileConfig& profile) {
+  if (!issued_wall_ns) return std::nullopt;
+  std::int64_t earliest = 0;
+  const bool below = __builtin_sub_overflow(*issued_wall_ns, std::chrono::nanoseconds(profile.leeway).count(), &earliest);
+  return below ? INT64_MIN : earliest;
+}
+
 AdmissionFacts facts_of(const Candidate& candidate, const Proof& proof, const Hashes& hashes) {
   const Identity& identity = proof.identity;
   return {.token = &hashes.token,
@@ -44,7 +53,7 @@ AdmissionFacts facts_of(const Candidate& candidate, const Proof& proof, const Ha
           .client_id = identity.client_id,
           .sid = identity.sid,
           .jti = identity.jti,
-          .issued_wall_ns = proof.issued_wall_ns};
+          .issued_wall_ns = surely_issued_before(proof.issued_wall_ns, candidate.profile->config)};
 }
 
 }  // namespace
@@ -109,7 +118,10 @@ Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
   }
   shm::TextBuilder text(OversizeTexts::kTextMax);
   const bool whole = proof.verdict != Verdict::kValid || build_text(proof.identity, text);
-  if (!whole) return {Verdict::kUnavailable, Reason::kOverloaded, {}};  // nothing that is cut may stand for an identity
+  if (!whole) {  // nothing that is cut may stand for an identity, nor what was known before
+    tables_.kill(shm::key_of(*candidate.digest), shm::SlotState::kEvicted);
+    return {Verdict::kUnavailable, Reason::kOverloaded, {}};
+  }
   const bool text_fits = text.bytes().size() <= shm::kTextMax;
   shm::RecordSpec spec;
   spec.key = shm::key_of(*candidate.digest);
@@ -140,6 +152,11 @@ Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
   return admitted;
 }
 
+bool Admission::has_text(const shm::HotRecord& record, const shm::Place& place) const {
+  const bool elsewhere = (shm::unpack_facts(record.facts).flags & shm::kTextOnSocket) != 0;
+  return !elsewhere || !texts_.get(place).empty();
+}
+
 bool Admission::may_keep(const shm::TableView& view, const Profiles& profiles, const shm::HotRecord& hot,
                          const shm::ColdRecord& cold, std::string_view text) const {
   const auto profile = std::ranges::find_if(profiles, [&](const auto& each) { return each->id == cold.profile_id; });
@@ -159,7 +176,7 @@ bool Admission::may_keep(const shm::TableView& view, const Profiles& profiles, c
   }
   if (!cursor.whole()) return false;
   const shm::Facts packed = shm::unpack_facts(hot.facts);
-  if (cold.issued_wall_ns != INT64_MIN) facts.issued_wall_ns = cold.issued_wall_ns;
+  if (cold.issued_wall_ns != INT64_MIN) facts.issued_wall_ns = surely_issued_before(cold.issued_wall_ns, (*profile)->config);
   const Sha256 token = token_hash(cold.token);
   ((packed.flags & shm::kIsJws) != 0 ? facts.signing_input : facts.token) = &token;
   Sha256 key{};

@@ -34,7 +34,9 @@ class Admission {
   Admitted admit(const Candidate& candidate, const Proof& proof);
   // True if a rule denies what this candidate proved: asked again for each waiter when a reply is sent.
   [[nodiscard]] bool denied(const Candidate& candidate, const Proof& proof) const;
-  // The same question for a record that lies in a table (copies and adoption). Profiles as they are now.
+  // False if the text of this record lies with us no more: then nobody can use the record, and it is to be made anew.
+  [[nodiscard]] bool has_text(const authcache::shm::HotRecord& record, const authcache::shm::Place& place) const;
+  // The same question as denied() for a record that lies in a table (copies and adoption). Profiles as they are now.
   [[nodiscard]] bool may_keep(const authcache::shm::TableView& view, const Profiles& profiles, const authcache::shm::HotRecord& hot,
                               const authcache::shm::ColdRecord& cold, std::string_view text) const;
 

@@ -20,8 +20,9 @@ struct ClockOffsets {
 }
 
 // The coarse clock lags its fine ones by up to a tick (10 ms at HZ=100), and a loaded host may pause this thread
-// between two reads; slewing moves the offset by 500 ppm at most. Half a second is above all of them and below any
-// step that matters to a deadline, which is kept in whole seconds by its issuers.
+// between two reads; slewing moves both clocks alike. Half a second is above these and below any step that matters to
+// a deadline, which is kept in whole seconds by its issuers. Compare with the offsets at the last void, not with those
+// of the last look: many small steps add up.
 inline constexpr std::int64_t kOffsetToleranceNs = 500'000'000;
 
 [[nodiscard]] inline bool stepped(const ClockOffsets& before, const ClockOffsets& now) {

@@ -3,14 +3,18 @@
 namespace authcached {
 
 void OversizeTexts::put(const authcache::shm::Place& place, std::string text) {
-  bytes_ += text.size();
   const Name name{place.generation, place.slot, place.sequence};
-  texts_.insert_or_assign(name, std::move(text));  // a place occurs once, so nothing is replaced
+  const std::size_t cost = text.size() + kEntryBytes;
   order_.push_back(name);
+  if (!texts_.try_emplace(name, std::move(text)).second) {  // a place means one record for ever
+    order_.pop_back();
+    return;
+  }
+  bytes_ += cost;
   while (bytes_ > kBytesMax) {
     const auto oldest = texts_.find(order_.front());
     order_.pop_front();
-    bytes_ -= oldest->second.size();
+    bytes_ -= oldest->second.size() + kEntryBytes;
     texts_.erase(oldest);
   }
 }

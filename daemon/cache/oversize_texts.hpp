@@ -16,6 +16,7 @@ class OversizeTexts {
  public:
   static constexpr std::size_t kTextMax = 64 * 1024;      // claims of the longest token, each stored twice
   static constexpr std::size_t kBytesMax = 64 << 20;      // a thousand of the largest; typical ones are far smaller
+  static constexpr std::size_t kEntryBytes = 160;         // what keeping one costs besides: or small ones were unbounded
 
   void put(const authcache::shm::Place& place, std::string text);
   [[nodiscard]] std::string_view get(const authcache::shm::Place& place) const;  // empty if it is not here

@@ -1,6 +1,7 @@
 #include "daemon/cache/resolver.hpp"
 
 #include <cstring>
+#include <exception>
 
 #include "daemon/base/sha256.hpp"
 
@@ -14,6 +15,7 @@ struct Resolver::Flight {
   std::shared_ptr<const Profile> profile;
   Sha256 token{};
   std::uint64_t epoch = 0;
+  std::uint64_t number = 0;  // a late second answer must not land in a later flight, whose epoch it does not know
   std::vector<Reply> waiters;
 };
 
@@ -58,19 +60,20 @@ void Resolver::validate(const std::shared_ptr<const Profile>& profile, std::stri
   }
   if (answer_from_table(digest, reply)) return;
   if (const auto flight = flights_.find(digest); flight != flights_.end()) {
-    if (flight->second->waiters.size() >= limits_.waiters_per_flight) {
+    if (flight->second->waiters.size() >= limits_.waiters_per_flight || waiting_ >= kWaitersMax) {
       ++counters_.overloaded;
       return refuse(digest, Verdict::kUnavailable, Reason::kOverloaded, reply);
     }
     ++counters_.coalesced;
     flight->second->waiters.push_back(std::move(reply));
+    ++waiting_;
     return;
   }
   if (!budget_.take(uid, clock_.monotonic_ns())) {
     ++counters_.over_budget;
     return refuse(digest, Verdict::kUnavailable, Reason::kOverBudget, reply);
   }
-  if (flights_.size() >= limits_.flights) {
+  if (flights_.size() >= limits_.flights || waiting_ >= kWaitersMax) {
     ++counters_.overloaded;
     return refuse(digest, Verdict::kUnavailable, Reason::kOverloaded, reply);
   }
@@ -82,9 +85,10 @@ bool Resolver::answer_from_table(const shm::Digest& digest, Reply& reply) {
   shm::Found found;
   const auto now = static_cast<std::uint64_t>(clock_.monotonic_ns());
   if (!tables_.find(key, found) || !shm::is_current(tables_.newest().writer.view(), found.record, now)) return false;
+  const Places places = tables_.places_of(key);
+  if (places.count == 0 || !admission_.has_text(found.record, places.items[0])) return false;
   ++counters_.hits;
   const shm::Facts facts = shm::unpack_facts(found.record.facts);
-  const Places places = tables_.places_of(key);
   shm::wire::ValidateReply answer;
   answer.digest = digest;
   answer.verdict = facts.verdict;
@@ -101,21 +105,38 @@ void Resolver::depart(const std::shared_ptr<const Profile>& profile, std::string
   flight->profile = profile;
   flight->token = sha256(token);
   flight->epoch = tables_.epoch();
+  const std::uint64_t number = flight->number = ++counters_.questions;
   flight->waiters.push_back(std::move(reply));
   flights_.emplace(digest, std::move(flight));
-  ++counters_.questions;
+  ++waiting_;
   const auto deadline = clock_.monotonic_ns() + std::chrono::nanoseconds(limits_.upstream_timeout).count();
-  profile->upstream->resolve({std::string(token), static_cast<std::uint64_t>(deadline)},
-                             [this, digest](Proof proof) { land(digest, proof); });
+  try {
+    profile->upstream->resolve({std::string(token), static_cast<std::uint64_t>(deadline)},
+                               [this, digest, number](Proof proof) { land(digest, number, proof); });
+  } catch (const std::exception&) {
+    Proof nothing;  // a flight that never lands would take every later asker of this token with it
+    nothing.reason = Reason::kOverloaded;
+    land(digest, number, nothing);
+  }
 }
 
-void Resolver::land(const shm::Digest& digest, const Proof& proof) {
+Admitted Resolver::admit(const Candidate& candidate, const Proof& proof) {
+  try {
+    return admission_.admit(candidate, proof);
+  } catch (const std::exception&) {
+    return {Verdict::kUnavailable, Reason::kOverloaded, {}};  // the waiters still get their answer
+  }
+}
+
+void Resolver::land(const shm::Digest& digest, std::uint64_t number, const Proof& proof) {
   reach(FaultPoint::kVerdictBeforeInsert);
-  auto node = flights_.extract(digest);
-  if (node.empty()) return;
+  const auto found = flights_.find(digest);
+  if (found == flights_.end() || found->second->number != number) return;
+  auto node = flights_.extract(found);
   Flight& flight = *node.mapped();
+  waiting_ -= flight.waiters.size();
   const Candidate candidate{flight.profile.get(), &digest, &flight.token, flight.epoch};
-  const Admitted admitted = admission_.admit(candidate, proof);
+  const Admitted admitted = admit(candidate, proof);
   shm::wire::ValidateReply answer;
   answer.digest = digest;
   answer.verdict = admitted.verdict;
@@ -131,7 +152,11 @@ void Resolver::land(const shm::Digest& digest, const Proof& proof) {
       answer.reason = Reason::kRevoked;
       answer.place_count = 0;
     }
-    waiter(answer);
+    try {
+      waiter(answer);
+    } catch (const std::exception&) {
+      continue;  // no memory for this one's frame: it times out, and the others get theirs
+    }
   }
 }
 

@@ -41,6 +41,7 @@ class Resolver {
   void set_fault_hook(FaultHook hook) { fault_ = std::move(hook); }
   [[nodiscard]] const ResolverCounters& counters() const { return counters_; }
   [[nodiscard]] std::size_t flights() const { return flights_.size(); }
+  [[nodiscard]] std::size_t waiters() const { return waiting_; }
 
  private:
   struct Flight;
@@ -51,11 +52,16 @@ class Resolver {
 
   bool answer_from_table(const authcache::shm::Digest& digest, Reply& reply);
   void depart(const std::shared_ptr<const Profile>& profile, std::string_view token, const authcache::shm::Digest& digest, Reply reply);
-  void land(const authcache::shm::Digest& digest, const Proof& proof);
+  void land(const authcache::shm::Digest& digest, std::uint64_t number, const Proof& proof);
   void refuse(const authcache::shm::Digest& digest, authcache::shm::Verdict verdict, authcache::shm::Reason reason, Reply& reply) const;
+  Admitted admit(const Candidate& candidate, const Proof& proof);
   void reach(FaultPoint point) const {
     if (fault_) fault_(point);
   }
+
+  // Joining a flight is free, so the bound on each flight alone would let one peer queue a thousand million replies.
+  // A waiter costs about 100 bytes.
+  static constexpr std::size_t kWaitersMax = 1'000'000;
 
   Tables& tables_;
   Admission& admission_;
@@ -63,6 +69,7 @@ class Resolver {
   LimitsConfig limits_;
   MissBudget budget_;
   Flights flights_;
+  std::size_t waiting_ = 0;  // waiters of all flights
   ResolverCounters counters_;
   FaultHook fault_;
 };

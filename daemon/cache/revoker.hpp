@@ -31,18 +31,20 @@ class Revoker {
 
   Revoker(Tables& tables, RuleSet& rules, StateWriter& state, Loop& loop, const Clock& clock, std::uint64_t last_change);
 
+  // Rules kept for less long than these profiles now need are lengthened, in slices, and made durable so.
   void set_profiles(Profiles profiles);
   void set_rules_max(std::size_t rules_max) { rules_max_ = rules_max; }
   // A predecessor's table that could not be reached may still be read until then (CLOCK_MONOTONIC): no
   // acknowledgement before.
   void hold_acknowledgements_until(std::int64_t monotonic_ns) { acknowledge_from_ns_ = monotonic_ns; }
+  [[nodiscard]] std::int64_t held_for_ns() const { return acknowledge_from_ns_ - clock_.monotonic_ns(); }
 
   void revoke_token(std::string_view token, Done done);
   void revoke_session(const Sha256& token, Done done);  // by SHA-256 of its token
-  // Refuses everything issued until now, in every profile; for a state database that lost rules.
-  void revoke_everything(Done done);
-  // Rules whose life both clocks say is past; a slice at a time.
+  // Rules whose life both clocks say is past; a slice at a time. None while rules wait to be lengthened.
   void purge();
+  // True while some rules are kept for less long than the profiles need; then none is purged.
+  [[nodiscard]] bool lengthening() const { return lengthening_; }
 
   void set_fault_hook(FaultHook hook) { fault_ = std::move(hook); }
   [[nodiscard]] std::uint64_t last_change() const { return last_change_; }
@@ -54,6 +56,8 @@ class Revoker {
   void everything(Pending& pending);
   void make_durable(std::shared_ptr<Pending> pending);
   void acknowledge(std::shared_ptr<Pending> pending);
+  void lengthen_rules();
+  void lengthen_slice(std::uint64_t pass, std::uint64_t after, std::uint64_t up_to);
   [[nodiscard]] std::int64_t token_rule_life_ns() const;
   void reach(FaultPoint point) const {
     if (fault_) fault_(point);
@@ -68,7 +72,17 @@ class Revoker {
   std::uint64_t last_change_;
   std::size_t rules_max_ = SIZE_MAX;
   std::int64_t acknowledge_from_ns_ = 0;
+  std::uint64_t pass_ = 0;  // of lengthening; a later one takes over
+  bool lengthening_ = false;
+  bool lengthening_failed_ = false;
   FaultHook fault_;
 };
+
+// How long a rule on a token of this profile must be kept; 0: until lifted, because its tokens may never end.
+[[nodiscard]] std::int64_t rule_life_ns(const ProfileConfig& profile);
+// The longer of two such lives.
+[[nodiscard]] std::int64_t longer_life_ns(std::int64_t one, std::int64_t other);
+// Refuses everything issued until now, in every profile.
+[[nodiscard]] Rule everything_rule(std::uint64_t change, std::int64_t life_ns, const Clock& clock);
 
 }  // namespace authcached

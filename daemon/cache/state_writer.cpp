@@ -1,5 +1,8 @@
 #include "daemon/cache/state_writer.hpp"
 
+#include <new>
+#include <utility>
+
 namespace authcached {
 
 namespace shm = authcache::shm;
@@ -7,6 +10,15 @@ namespace shm = authcache::shm;
 // Outlives the StateWriter while the worker still holds a task.
 struct StateWriter::Shared {
   explicit Shared(StateDb database) : db(std::move(database)) {}
+
+  shm::Result<void> commit(const std::vector<RuleChange>& changes) {
+    try {
+      return db.commit(changes);
+    } catch (const std::bad_alloc&) {
+      return shm::fail(shm::ErrorCode::kUnavailable, "no memory is left to commit a rule; free some and ask again");
+    }
+  }
+
   StateDb db;
 };
 
@@ -22,9 +34,10 @@ void StateWriter::commit(std::vector<RuleChange> changes, Done done) {
 
 void StateWriter::pump() {
   committing_ = true;
-  worker_.post([this, shared = shared_, changes = std::exchange(pending_, {}), waiting = std::exchange(waiting_, {})]() mutable {
-    auto committed = shared->db.commit(changes);
-    loop_.post([this, committed = std::move(committed), waiting = std::move(waiting)]() mutable {
+  // The worker may still run this when the StateWriter is gone; only the loop, which then has ended, looks at `this`.
+  worker_.post([this, &loop = loop_, shared = shared_, changes = std::exchange(pending_, {}), waiting = std::exchange(waiting_, {})]() mutable {
+    auto committed = shared->commit(changes);
+    loop.post([this, committed = std::move(committed), waiting = std::move(waiting)]() mutable {
       for (Done& done : waiting) done(committed);
       if (waiting_.empty()) {
         committing_ = false;
@@ -40,9 +53,9 @@ void StateWriter::forget(std::vector<std::uint64_t> changes) {
 }
 
 void StateWriter::put_generation(const KnownGeneration& generation, Done done) {
-  worker_.post([this, shared = shared_, generation, done = std::move(done)]() mutable {
+  worker_.post([&loop = loop_, shared = shared_, generation, done = std::move(done)]() mutable {
     auto result = shared->db.put_generation(generation);
-    loop_.post([result = std::move(result), done = std::move(done)]() mutable { done(std::move(result)); });
+    loop.post([result = std::move(result), done = std::move(done)]() mutable { done(std::move(result)); });
   });
 }
 

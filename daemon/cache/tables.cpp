@@ -186,9 +186,14 @@ shm::Result<void> Tables::name_successor() {
   return shm::name_table(successor_->writer.file(), dir_);
 }
 
-void Tables::abandon_successor() {
+std::uint64_t Tables::abandon_successor() {
+  // Naming has two steps, and the first may have been made: whoever opened the file meanwhile must leave it.
+  const std::uint64_t abandoned = successor_->writer.view().generation;
+  successor_->writer.set_state(shm::TableState::kRetired);
+  ::unlink((dir_ / shm::table_file_name(abandoned)).c_str());
   current_->writer.set_state(shm::TableState::kLive);
   successor_.reset();
+  return abandoned;
 }
 
 std::uint64_t Tables::retire_predecessor() {

@@ -63,7 +63,7 @@ class Tables {
   // Copies up to `slots` slots of the old table; true once all were seen.
   bool copy_slice(std::uint64_t slots, std::uint64_t now_ns, const Admit& admit);
   authcache::shm::Result<void> name_successor();
-  void abandon_successor();  // it could not be named: nobody has it
+  std::uint64_t abandon_successor();  // it could not be named. Returns its generation number
   // Ends it: the old table is RETIRED, unlinked and unmapped. Returns its generation number.
   std::uint64_t retire_predecessor();
   [[nodiscard]] bool replacing() const { return successor_ != nullptr; }

@@ -107,12 +107,15 @@ Predecessors meet_predecessors(const TakeOverInput& input) {
   for (const KnownGeneration& known : input.known) {
     const bool this_boot = boot && known.boot_id == shm::boot_id_text(*boot);
     if (!this_boot || std::ranges::binary_search(files, known.number)) continue;
+    if (known.number == kLostList && input.first_start) continue;
     found.unreachable_ns = std::max(found.unreachable_ns, known.heartbeat_timeout_ns);
+    found.unreachable.push_back(known.number);
     found.notes.push_back("table " + std::to_string(known.number) + " has no name left: acknowledgements wait until its heartbeat_timeout has passed");
   }
-  const bool list_missing = (input.database_created || input.database_set_aside) && !input.first_start;
-  if (list_missing) {
+  found.list_missing = (input.database_created || input.database_set_aside || input.known.empty()) && !input.first_start;
+  if (found.list_missing) {
     found.unreachable_ns = std::chrono::nanoseconds(kHeartbeatTimeoutRange.high).count();
+    found.unreachable.push_back(kLostList);
     found.notes.push_back("the state database is new, so tables of an earlier one may still be mapped: acknowledgements of "
                           "revocations wait for the greatest heartbeat_timeout; start with --first-start where there was none");
   }

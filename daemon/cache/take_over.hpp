@@ -18,8 +18,14 @@ struct Predecessors {
   std::optional<authcache::shm::TableFile> adoptable;  // the newest whole table of this boot and this state database
   bool rules_lost = false;       // the state database is not the one, or not all of the one, that a table obeyed
   std::int64_t unreachable_ns = 0;  // a table that nobody can retire may be believed for this long, from the start
+  std::vector<std::uint64_t> unreachable;  // their numbers: they stay listed until that time has passed
+  bool list_missing = false;  // nothing says which tables there were: kLostList is to be listed in their place
   std::vector<std::string> notes;   // sentences for the log
 };
+
+// Stands in the list for the tables of a list that is lost, so that a start during the wait for them waits anew. No
+// table has this number: theirs are nanoseconds since boot.
+inline constexpr std::uint64_t kLostList = 1;
 
 struct TakeOverInput {
   std::filesystem::path runtime_dir;

@@ -1,6 +1,8 @@
 #include "daemon/control/control_handler.hpp"
 
 #include <boost/json/serialize.hpp>
+#include <exception>
+#include <utility>
 
 #include "daemon/base/log.hpp"
 #include "daemon/token/json.hpp"
@@ -41,9 +43,27 @@ void send_reply(const std::weak_ptr<Connection>& connection, std::uint64_t reque
   const auto alive = connection.lock();
   if (!alive) return;
   if (!reply.contains("ok")) reply["ok"] = true;
+  std::string text = json::serialize(reply);
+  if (text.size() > wire::kControlReplyMax) {
+    text = json::serialize(control_error("failed", "the answer is longer than 4 MiB; ask for fewer at a time (limit)"));
+  }
   std::string frame;
-  wire::append_frame(frame, wire::Type::kControlReply, request_id, json::serialize(reply));
+  wire::append_frame(frame, wire::Type::kControlReply, request_id, text);
   alive->send(frame);
+}
+
+// Runs a verb; what it throws (no memory is left, in the main) becomes its answer, unless it has given one.
+void run_verb(Verb verb, Services& services, const ControlRequest& request, const std::weak_ptr<Connection>& connection, std::uint64_t id) {
+  const auto answered = std::make_shared<bool>(false);
+  const auto once = [connection, id, answered](json::object answer) {
+    if (std::exchange(*answered, true)) return;
+    send_reply(connection, id, std::move(answer));
+  };
+  try {
+    verb(services, request, once);
+  } catch (const std::exception&) {
+    once(control_error("failed", "the daemon could not handle this request; what it did of it is not known"));
+  }
 }
 
 }  // namespace
@@ -91,7 +111,9 @@ void handle_control_frame(Services& services, const std::shared_ptr<Connection>&
   const json::value* verb = members == nullptr ? nullptr : members->if_contains("verb");
   if (verb == nullptr || !verb->is_string()) return reply(control_error("usage", "the request names no verb"));
   for (const NamedVerb& each : kVerbs) {
-    if (each.name == std::string_view(verb->get_string())) return each.run(services, {*members, connection->peer()}, std::move(reply));
+    if (each.name == std::string_view(verb->get_string())) {
+      return run_verb(each.run, services, {*members, connection->peer()}, connection, head.request_id);
+    }
   }
   reply(control_error("usage", "this daemon does not know the verb; is authctl of the same version?"));
 }

@@ -60,9 +60,7 @@ void Housekeeping::beat() {
 
 void Housekeeping::look_at_clocks() {
   const ClockOffsets now = clock_offsets(services_.clock);
-  if (stepped(offsets_, now)) return void_all();
-  offsets_ = now;
-  services_.tables.set_clock_offsets(now.wall_ns, now.boot_ns);
+  if (stepped(offsets_, now)) void_all();
 }
 
 void Housekeeping::void_all() {
@@ -88,18 +86,20 @@ void Housekeeping::poll_key_sets() {
   for (const auto& profile : services_.profiles) {
     auto* jwks = dynamic_cast<JwksUpstream*>(profile->upstream.get());
     if (jwks == nullptr) continue;
-    const std::string before = jwks->last_error();
-    const KeySetChange change = jwks->poll();
-    for (const Sha256& key : change.removed) services_.tables.raise_key(principal(key));
-    if (change.added) services_.tables.kill_negatives();  // "unknown key" may have become wrong
-    if (change.added || !change.removed.empty()) {
-      log_event(LogLevel::kInfo, "key_set_changed",
-                {{"profile", profile->config.name}, {"added", change.added}, {"removed", static_cast<std::int64_t>(change.removed.size())}});
-    }
-    if (!jwks->last_error().empty() && jwks->last_error() != before) {
-      log_event(LogLevel::kError, "key_set_unusable", {{"profile", profile->config.name}, {"error", jwks->last_error()}});
-    }
+    jwks->poll([this, profile](const KeySetChange& change) { apply(*profile, change); });
   }
+}
+
+void Housekeeping::apply(const Profile& profile, const KeySetChange& change) {
+  for (const Sha256& key : change.removed) services_.tables.raise_key(principal(key));
+  if (change.added) services_.tables.kill_negatives();  // "unknown key" may have become wrong
+  if (change.failed) {
+    const auto& jwks = dynamic_cast<const JwksUpstream&>(*profile.upstream);
+    log_event(LogLevel::kError, "key_set_unusable", {{"profile", profile.config.name}, {"error", jwks.last_error()}});
+    return;
+  }
+  log_event(LogLevel::kInfo, "key_set_changed",
+            {{"profile", profile.config.name}, {"added", change.added}, {"removed", static_cast<std::int64_t>(change.removed.size())}});
 }
 
 }  // namespace authcached

@@ -6,6 +6,7 @@
 
 #include "daemon/cache/clock_offsets.hpp"
 #include "daemon/control/services.hpp"
+#include "daemon/upstream/jwks_upstream.hpp"
 
 namespace authcached {
 
@@ -24,6 +25,7 @@ class Housekeeping {
   void void_all();
   void sweep();
   void expire_overdue();
+  void apply(const Profile& profile, const KeySetChange& change);
 
   Services& services_;
   ClockOffsets offsets_;

@@ -11,6 +11,7 @@ void refuse(Connection& connection, std::uint64_t request_id, std::string_view s
   std::string frame;
   wire::append_frame(frame, wire::Type::kError, request_id, sentence);
   connection.send(frame);
+  connection.end();
 }
 
 void hello(Services& services, Connection& connection, std::uint64_t request_id) {

@@ -26,19 +26,21 @@ shm::Result<std::shared_ptr<Upstream>> ProfileFactory::make_upstream(const Profi
   if (profile.upstream == UpstreamKind::kJwks) {
     std::vector<Executor*> pool;
     for (const auto& worker : pool_) pool.push_back(worker.get());
-    auto upstream = JwksUpstream::open(profile, std::move(pool), loop_, clock_);
+    auto upstream = JwksUpstream::open(profile, std::move(pool), reader_, loop_, clock_);
     if (!upstream) return std::unexpected(upstream.error());
     return std::shared_ptr<Upstream>(std::move(*upstream));
   }
   auto worker = std::make_unique<Worker>("sessions");
   auto upstream = SqliteUpstream::open(profile, config.state_dir / "sessions.db", *worker, loop_, clock_);
   if (!upstream) return std::unexpected(upstream.error());
-  // The worker must outlive what was posted to it, and so the upstream that posts.
-  databases_.push_back(std::move(worker));
-  return std::shared_ptr<Upstream>(std::move(*upstream));
+  std::shared_ptr<Upstream> shared(std::move(*upstream));
+  databases_.push_back({std::move(worker), shared});
+  return shared;
 }
 
 shm::Result<Profiles> ProfileFactory::make(const Config& config, const Profiles& before) {
+  // Threads of stores that an earlier reload replaced. A flight keeps its profile, so nobody asks there any more.
+  std::erase_if(databases_, [](const SessionThread& thread) { return thread.upstream.expired(); });
   Profiles profiles;
   for (const ProfileConfig& wanted : config.profiles) {
     auto profile = std::make_shared<Profile>();

@@ -27,7 +27,13 @@ class ProfileFactory {
   Loop& loop_;
   const Clock& clock_;
   std::vector<std::unique_ptr<Worker>> pool_;      // signature checks
-  std::vector<std::unique_ptr<Worker>> databases_; // one thread for each session store, as SQLite blocks
+  Worker reader_{"keys"};                          // key sets
+  // One thread for each session store, as SQLite blocks. The upstream posts to it, so it must outlive that.
+  struct SessionThread {
+    std::unique_ptr<Worker> worker;
+    std::weak_ptr<Upstream> upstream;
+  };
+  std::vector<SessionThread> databases_;
 };
 
 // What clients read of these profiles in the table.

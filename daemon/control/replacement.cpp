@@ -12,25 +12,33 @@ namespace {
 
 // About a microsecond a copied record: 2 000 keep a slice under the 5 ms that other work may be kept waiting.
 constexpr std::uint64_t kCopySlice = 2'000;
+// A failed attempt reserves a whole file before it learns that there is no room for it: not every second.
+constexpr std::int64_t kRetryAfterNs = std::int64_t{60} * 1'000'000'000;
 
 }  // namespace
 
 void Replacement::begin(const Config& config, const Uuid& database, gid_t group, Done done) {
-  if (running_) return;
+  if (running_ || clock_.monotonic_ns() < not_before_ns_) return;
   const std::uint64_t number = std::max(static_cast<std::uint64_t>(clock_.boot_ns()), tables_.newest().writer.view().generation + 1);
   auto successor = make_generation(config, database, number, group);
-  if (!successor) return done(std::unexpected(successor.error()));
+  if (!successor) return give_up(successor.error(), done);
   const auto boot = shm::current_boot_id();
-  if (!boot) return done(std::unexpected(boot.error()));
+  if (!boot) return give_up(boot.error(), done);
   running_ = true;
   const KnownGeneration known{number, static_cast<std::int64_t>((*successor)->writer.view().heartbeat_timeout_ns), shm::boot_id_text(*boot)};
   // Listed before anybody can map it: a later daemon must know of every file that may be in use.
   auto holder = std::make_shared<std::unique_ptr<Generation>>(std::move(*successor));
   state_.put_generation(known, [this, holder, done](shm::Result<void> listed) {
     if (listed) return start(std::move(*holder), done);
-    running_ = false;
-    done(std::unexpected(listed.error()));
+    give_up(listed.error(), done);
   });
+}
+
+void Replacement::give_up(const shm::Error& error, const Done& done) {
+  running_ = false;
+  last_error_ = error.message;
+  not_before_ns_ = clock_.monotonic_ns() + kRetryAfterNs;
+  done(std::unexpected(error));
 }
 
 void Replacement::start(std::unique_ptr<Generation> successor, Done done) {
@@ -49,9 +57,8 @@ void Replacement::copy_next(Done done) {
     return loop_.post([this, done = std::move(done)]() mutable { copy_next(std::move(done)); });
   }
   if (auto named = tables_.name_successor(); !named) {
-    tables_.abandon_successor();
-    running_ = false;
-    return done(std::unexpected(named.error()));
+    state_.remove_generation(tables_.abandon_successor());
+    return give_up(named.error(), done);
   }
   const auto wait = std::chrono::nanoseconds(source.heartbeat_timeout_ns);
   loop_.after(wait, [this, done = std::move(done)]() mutable { finish(std::move(done)); });
@@ -60,6 +67,7 @@ void Replacement::copy_next(Done done) {
 void Replacement::finish(Done done) {
   state_.remove_generation(tables_.retire_predecessor());
   running_ = false;
+  last_error_.clear();
   done({});
 }
 

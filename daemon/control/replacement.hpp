@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "daemon/base/config.hpp"
 #include "daemon/cache/admission.hpp"
@@ -20,15 +21,16 @@ class Replacement {
   Replacement(Loop& loop, const Clock& clock, Tables& tables, Admission& admission, StateWriter& state, const Profiles& profiles)
       : loop_(loop), clock_(clock), tables_(tables), admission_(admission), state_(state), profiles_(profiles) {}
 
-  // Begins one unless one is under way. done tells how
-  // the replacement ended, for the log.
+  // Begins one unless one is under way or failed a moment ago. done tells how it ended, for the log.
   void begin(const Config& config, const Uuid& database, gid_t group, Done done);
   [[nodiscard]] bool running() const { return running_; }
+  [[nodiscard]] const std::string& last_error() const { return last_error_; }  // of the last attempt; empty if it went well
 
  private:
   void start(std::unique_ptr<Generation> successor, Done done);
   void copy_next(Done done);
   void finish(Done done);
+  void give_up(const authcache::shm::Error& error, const Done& done);
 
   Loop& loop_;
   const Clock& clock_;
@@ -37,6 +39,8 @@ class Replacement {
   StateWriter& state_;
   const Profiles& profiles_;
   bool running_ = false;
+  std::string last_error_;
+  std::int64_t not_before_ns_ = 0;  // CLOCK_MONOTONIC: the next attempt
 };
 
 }  // namespace authcached

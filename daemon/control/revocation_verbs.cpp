@@ -22,7 +22,8 @@ void revoke_verb(Services& services, const ControlRequest& request, ControlReply
   services.revoker.revoke_token(*token, [&services, peer = request.peer, reply = std::move(reply)](shm::Result<RevokeReport> done) mutable {
     const std::string target = done ? "token, change " + std::to_string(done->change) : "token";
     leave_audit(services, peer, "revoke", target, done ? "ok" : done.error().message);
-    if (!done) return reply(control_error(done.error()));
+    // Not "unavailable", which would mean that nobody can tell: this revocation does not hold.
+    if (!done) return reply(control_error("failed", "nothing is acknowledged: " + done.error().message));
     reply(revoke_report(*done));
   });
 }

@@ -12,6 +12,7 @@
 #include "daemon/cache/revoker.hpp"
 #include "daemon/cache/rule_set.hpp"
 #include "daemon/cache/tables.hpp"
+#include "daemon/control/replacement.hpp"
 #include "daemon/io/loop.hpp"
 
 namespace authcached {
@@ -35,6 +36,8 @@ struct Services {
   const Profiles& profiles;
   std::string config_file;
   std::int64_t started_boot_ns;
+  std::vector<std::string> since_start;         // complaints about what was met at the start
+  const Replacement* replacement = nullptr;
   std::function<std::size_t()> connections;
   // Keeps the old configuration on error. done runs once the records of profiles no longer current are dead.
   std::function<void(std::move_only_function<void(authcache::shm::Result<ReloadReport>)>)> reload;

@@ -15,6 +15,7 @@ namespace shm = authcache::shm;
 namespace {
 
 constexpr std::int64_t kCountMax = 1'000;  // a reply of 1 000 sessions is 120 KB; more are asked for in turns
+constexpr std::size_t kSidBytesMax = 32;  // ours have 22 characters, our tokens 43
 constexpr std::int64_t kDefaultTtlNs = std::int64_t{3600} * 1'000'000'000;
 
 struct SessionProfile {
@@ -127,6 +128,8 @@ void session_revoke_verb(Services& services, const ControlRequest& request, Cont
   if (!found) return reply(control_error(found.error()));
   auto sid = string_member(request.members, "sid");
   if (!sid) return reply(control_error(sid.error()));
+  // Somebody will paste a token here, which must not reach the log.
+  if (sid->size() > kSidBytesMax) return reply(control_error("usage", "\"sid\" is longer than a session's name; for a token use revoke"));
   found->upstream->revoke_session(*sid, [&services, sid = *sid, peer = request.peer, reply = std::move(reply)](shm::Result<SessionRow> row) mutable {
     if (!row) {
       leave_audit(services, peer, "session_revoke", sid, row.error().message);
@@ -134,7 +137,7 @@ void session_revoke_verb(Services& services, const ControlRequest& request, Cont
     }
     services.revoker.revoke_session(row->token_hash, [&services, sid, peer, reply = std::move(reply)](shm::Result<RevokeReport> done) mutable {
       leave_audit(services, peer, "session_revoke", sid, done ? "ok" : done.error().message);
-      if (!done) return reply(control_error(done.error()));
+      if (!done) return reply(control_error("failed", "nothing is acknowledged: " + done.error().message));
       reply(revoke_report(*done));
     });
   });

@@ -5,6 +5,7 @@
 
 #include "daemon/base/log.hpp"
 #include "daemon/base/version.hpp"
+#include "daemon/control/complaints.hpp"
 #include "daemon/control/control_handler.hpp"
 #include "daemon/control/request_members.hpp"
 #include "daemon/upstream/jwks_upstream.hpp"
@@ -88,7 +89,12 @@ void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
                                     {"upstream", upstream_name(profile->config.upstream)},
                                     {"state", "current"}});
   }
-  reply({{"table", table_stats(services)}, {"daemon", daemon_stats(services)}, {"profiles", std::move(profiles)}});
+  json::array complaints;
+  for (const std::string& complaint : complaints_of(services)) complaints.emplace_back(complaint);
+  reply({{"table", table_stats(services)},
+         {"daemon", daemon_stats(services)},
+         {"profiles", std::move(profiles)},
+         {"complaints", std::move(complaints)}});
 }
 
 void upstreams_verb(Services& services, const ControlRequest&, ControlReply reply) {

@@ -1,5 +1,6 @@
 #include "daemon/io/frame_server.hpp"
 
+#include <openssl/crypto.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -18,6 +19,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <unordered_set>
 #include <vector>
 
@@ -62,7 +64,8 @@ struct FrameServer::Impl {
 
 class FrameConnection final : public Connection, public std::enable_shared_from_this<FrameConnection> {
  public:
-  FrameConnection(Socket socket, Peer peer) : socket_(std::move(socket)), peer_(peer) {}
+  FrameConnection(Socket socket, Peer peer, const std::shared_ptr<FrameServer::Impl>& server)
+      : socket_(std::move(socket)), peer_(peer), server_(server) {}
 
   void send(std::string_view frames) override {
     if (!socket_.is_open()) return;
@@ -91,6 +94,8 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
     return true;
   }
 
+  void end() override { ending_ = true; }
+
   [[nodiscard]] const Peer& peer() const override { return peer_; }
 
   asio::awaitable<void> serve(std::shared_ptr<FrameServer::Impl> server) {
@@ -111,10 +116,8 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
       flush();
       if (!good) break;
     }
-    std::memset(input.data(), 0, input.size());  // tokens stood in it
-    close_after_output_ = true;
-    if (!writing_) close();
-    server->open.erase(self);
+    OPENSSL_cleanse(input.data(), input.size());  // tokens stood in it
+    leave_after_output();
   }
 
   void close() {
@@ -122,8 +125,16 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
     socket_.close(ignored);
   }
 
+  // Closes once what waits is written. Until then the connection counts, and a peer that does not read is overdue.
+  void leave_after_output() {
+    leaving_ = true;
+    mid_frame_ = true;
+    frame_began_ = steady_clock::now();
+    if (!writing_) leave();
+  }
+
   [[nodiscard]] bool overdue(steady_clock::time_point now) const {
-    return now - last_read_ > (mid_frame_ ? std::chrono::seconds(kFrameTimeout) : kIdleTimeout);
+    return mid_frame_ ? now - frame_began_ > kFrameTimeout : now - last_read_ > kIdleTimeout;
   }
 
  private:
@@ -141,16 +152,44 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
       }
       const std::size_t frame_bytes = wire::kHeadBytes + head.size;
       if (used - at < frame_bytes) {
-        if (input.size() < frame_bytes) input.resize(frame_bytes);
+        if (input.size() < frame_bytes) grow(input, frame_bytes);
         break;
       }
-      server.handler(shared_from_this(), head, std::string_view(input.data() + at + wire::kHeadBytes, head.size));
+      if (!handle(server, head, std::string_view(input.data() + at + wire::kHeadBytes, head.size))) return false;
       at += frame_bytes;
+      if (ending_) return false;
     }
     std::memmove(input.data(), input.data() + at, used - at);
+    OPENSSL_cleanse(input.data() + used - at, at);
     used -= at;
+    // Counted from the frame's first byte: a byte now and then keeps nothing open.
+    if (used > 0 && (!mid_frame_ || at > 0)) frame_began_ = last_read_;
     mid_frame_ = used > 0;
     return socket_.is_open();
+  }
+
+  // Whatever goes wrong with one frame (no memory is left, in the main) ends its own connection and nothing else.
+  bool handle(FrameServer::Impl& server, const wire::Head& head, std::string_view payload) {
+    try {
+      server.handler(shared_from_this(), head, payload);
+      return true;
+    } catch (const std::exception&) {
+      refuse(head, "the daemon could not handle this request; ask again, and look at its memory if this stays so");
+      return false;
+    }
+  }
+
+  // By hand, so that the smaller buffer's bytes do not stay in freed memory.
+  static void grow(std::string& input, std::size_t bytes) {
+    std::string larger(bytes, '\0');
+    std::memcpy(larger.data(), input.data(), input.size());
+    OPENSSL_cleanse(input.data(), input.size());
+    input.swap(larger);
+  }
+
+  void leave() {
+    close();
+    if (const auto server = server_.lock()) server->open.erase(shared_from_this());
   }
 
   void refuse(const wire::Head& head, std::string_view sentence) {
@@ -167,9 +206,12 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
     asio::async_write(socket_, asio::buffer(out_),
                       [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
                         self->writing_ = false;
-                        if (error) return self->close();
-                        self->flush();
-                        if (self->close_after_output_ && !self->writing_) self->close();
+                        if (error) {
+                          self->close();
+                        } else {
+                          self->flush();
+                        }
+                        if (self->leaving_ && !self->writing_) self->leave();
                       });
   }
 
@@ -180,8 +222,11 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
   bool writing_ = false;
   bool handling_ = false;  // frames of one read are being handled: answers gather
   bool mid_frame_ = false;
-  bool close_after_output_ = false;
+  bool ending_ = false;  // asked for by a handler
+  bool leaving_ = false;  // nothing more is read; gone once the output is
+  std::weak_ptr<FrameServer::Impl> server_;
   steady_clock::time_point last_read_ = steady_clock::now();
+  steady_clock::time_point frame_began_{};  // of the frame that is not whole yet
 };
 
 namespace {
@@ -192,6 +237,22 @@ bool identify(Socket& socket, Peer& peer) {
   if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return false;
   peer = {credentials.pid, credentials.uid, credentials.gid};
   return peer.uid != kOverflowUid;
+}
+
+// Over the bound, or not to be told apart, or no memory for it: the socket closes as it leaves this scope.
+void welcome(const std::shared_ptr<FrameServer::Impl>& server, Socket socket) {
+  try {
+    Peer peer;
+    if (server->open.size() >= server->options.connections_max || !identify(socket, peer)) return;
+    auto connection = std::make_shared<FrameConnection>(std::move(socket), peer, server);
+    server->open.insert(connection);
+    asio::co_spawn(server->acceptor.get_executor(), connection->serve(server),
+                   [connection](const std::exception_ptr& thrown) {
+                     if (thrown) connection->leave_after_output();
+                   });
+  } catch (const std::exception&) {
+    return;
+  }
 }
 
 asio::awaitable<void> accept_loop(std::shared_ptr<FrameServer::Impl> server);
@@ -232,6 +293,7 @@ FrameServer::~FrameServer() {
   impl_->acceptor.close(ignored);
   impl_->sweep.cancel();
   for (const auto& connection : impl_->open) connection->close();
+  impl_->open.clear();
   ::unlink(impl_->options.path.c_str());
 }
 
@@ -261,12 +323,7 @@ asio::awaitable<void> accept_loop(std::shared_ptr<FrameServer::Impl> server) {
       co_await backoff.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    Peer peer;
-    // Over the bound, or not to be told apart: the socket closes as it leaves this scope.
-    if (server->open.size() >= server->options.connections_max || !identify(socket, peer)) continue;
-    auto connection = std::make_shared<FrameConnection>(std::move(socket), peer);
-    server->open.insert(connection);
-    asio::co_spawn(server->acceptor.get_executor(), connection->serve(server), asio::detached);
+    welcome(server, std::move(socket));
   }
 }
 
@@ -277,7 +334,7 @@ asio::awaitable<void> sweep_loop(std::shared_ptr<FrameServer::Impl> server) {
     co_await server->sweep.async_wait(asio::redirect_error(asio::use_awaitable, error));
     const auto now = steady_clock::now();
     for (const auto& connection : server->open) {
-      if (connection->overdue(now)) connection->close();  // its serve() ends and erases it
+      if (connection->overdue(now)) connection->close();  // it erases itself when its operations have ended
     }
   }
 }

@@ -37,6 +37,8 @@ class Connection {
   // The same, with a descriptor beside the first byte. The descriptor is not taken over. False, and nothing is sent,
   // if output is waiting: then go without.
   virtual bool send_with_descriptor(std::string_view frames, int fd) = 0;
+  // Ends the connection once what was sent before is written; frames that came behind the one at hand are not handled.
+  virtual void end() = 0;
   [[nodiscard]] virtual const Peer& peer() const = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
+#include <exception>
 #include <limits>
 #include <vector>
 
@@ -20,25 +21,39 @@ struct Loop::Impl {
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(context);
   std::vector<std::unique_ptr<asio::signal_set>> signals;
   std::unique_ptr<asio::posix::stream_descriptor> clock_watch;
+  std::function<void(std::string_view)> failed = [](std::string_view) {};
 };
 
 namespace {
+
+// Arms again at the end of the scope, also when the work in it throws.
+template <class Fn>
+class Again {
+ public:
+  explicit Again(Fn fn) : fn_(std::move(fn)) {}
+  Again(const Again&) = delete;
+  Again& operator=(const Again&) = delete;
+  ~Again() { fn_(); }
+
+ private:
+  Fn fn_;
+};
 
 void repeat(std::shared_ptr<asio::steady_timer> timer, std::chrono::nanoseconds interval,
             std::shared_ptr<std::function<void()>> fn) {
   timer->expires_after(interval);
   timer->async_wait([timer, interval, fn](const boost::system::error_code& error) {
     if (error) return;
+    const Again again([&] { repeat(timer, interval, fn); });
     (*fn)();
-    repeat(timer, interval, fn);
   });
 }
 
 void await_signal(asio::signal_set& set, std::shared_ptr<std::function<void()>> fn) {
   set.async_wait([&set, fn](const boost::system::error_code& error, int) {
     if (error) return;
+    const Again again([&set, &fn] { await_signal(set, fn); });
     (*fn)();
-    await_signal(set, fn);
   });
 }
 
@@ -53,9 +68,12 @@ void await_clock_step(asio::posix::stream_descriptor& watch, std::shared_ptr<std
   watch.async_wait(asio::posix::stream_descriptor::wait_read, [&watch, fn](const boost::system::error_code& error) {
     if (error) return;
     std::uint64_t expirations = 0;
-    if (::read(watch.native_handle(), &expirations, sizeof expirations) < 0 && errno == ECANCELED) (*fn)();
-    arm_clock_watch(watch.native_handle());
-    await_clock_step(watch, fn);
+    const bool stepped = ::read(watch.native_handle(), &expirations, sizeof expirations) < 0 && errno == ECANCELED;
+    const Again again([&watch, &fn] {
+      arm_clock_watch(watch.native_handle());
+      await_clock_step(watch, fn);
+    });
+    if (stepped) (*fn)();
   });
 }
 
@@ -81,7 +99,16 @@ void Loop::post(Task task) {
   asio::post(impl_->context, [holder = std::make_shared<Task>(std::move(task))] { (*holder)(); });
 }
 
-void Loop::run() { impl_->context.run(); }
+void Loop::run() {
+  while (!impl_->context.stopped()) {
+    try {
+      impl_->context.run();
+    } catch (const std::exception& thrown) {
+      impl_->failed(thrown.what());
+    }
+  }
+}
+void Loop::on_failure(std::function<void(std::string_view)> failed) { impl_->failed = std::move(failed); }
 void Loop::stop() { impl_->context.stop(); }
 
 void Loop::every(std::chrono::nanoseconds interval, std::function<void()> fn) {

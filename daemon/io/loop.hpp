@@ -25,8 +25,12 @@ class Loop final : public Executor {
   ~Loop() override;
 
   void post(Task task) override;
-  void run();   // until stop
+  // Until stop. A task that throws (no memory is left, in the main) loses its own work and nothing else: it is told to
+  // `failed`, timers go on, and the next task runs.
+  void run();
   void stop();  // thread-safe
+
+  void on_failure(std::function<void(std::string_view what)> failed);
 
   // Calls fn every interval, first after one interval, until the loop ends. The delay is counted from the end of fn.
   void every(std::chrono::nanoseconds interval, std::function<void()> fn);

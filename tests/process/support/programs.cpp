@@ -19,6 +19,7 @@ std::string from_environment(const char* variable) {
 
 std::string authcached_program() { return from_environment("AUTHCACHE_TEST_AUTHCACHED"); }
 std::string authctl_program() { return from_environment("AUTHCACHE_TEST_AUTHCTL"); }
+std::string meson_program() { return from_environment("AUTHCACHE_TEST_MESON"); }
 std::filesystem::path build_directory() { return from_environment("AUTHCACHE_TEST_BUILD"); }
 std::filesystem::path source_directory() { return from_environment("AUTHCACHE_TEST_SOURCE"); }
 

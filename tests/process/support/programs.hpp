@@ -12,6 +12,7 @@ namespace authcache_test {
 // Meson puts these into the environment of every test program; std::runtime_error names the one that is missing.
 [[nodiscard]] std::string authcached_program();
 [[nodiscard]] std::string authctl_program();
+[[nodiscard]] std::string meson_program();
 [[nodiscard]] std::filesystem::path build_directory();
 [[nodiscard]] std::filesystem::path source_directory();
 

@@ -47,14 +47,6 @@ void Scene::configure() const {
                    "\n[profile.twin]\n" + jwks_profile + "algorithms = [\"ES256\"]\nleeway = \"7s\"\n" + settings.more);
 }
 
-std::filesystem::path Scene::sessions_db() const {
-  for (const auto& each : std::filesystem::directory_iterator(daemon.state_dir())) {
-    const std::string name = each.path().filename().string();
-    if (name.contains("session") && !name.ends_with("-wal") && !name.ends_with("-shm")) return each.path();
-  }
-  throw std::runtime_error("there is no session database in " + daemon.state_dir().string());
-}
-
 std::vector<std::string> Scene::create_sessions(unsigned count, std::vector<std::string> options) const {
   std::vector<std::string> line{"session", "create", "--subject", "alice", "--count", std::to_string(count), "--json"};
   for (std::string& option : options) line.push_back(std::move(option));

@@ -57,7 +57,7 @@ struct Scene {
   void start(DaemonProcess::First first = DaemonProcess::First::kYes) { daemon.start(first); }
   [[nodiscard]] std::filesystem::path jwks_file() const { return daemon.scratch("jwks.json"); }
   [[nodiscard]] std::filesystem::path state_db() const { return daemon.state_dir() / "state.db"; }
-  [[nodiscard]] std::filesystem::path sessions_db() const;
+  [[nodiscard]] std::filesystem::path sessions_db() const { return daemon.state_dir() / "sessions.db"; }
   // Creates sessions with authctl; their tokens.
   [[nodiscard]] std::vector<std::string> create_sessions(unsigned count, std::vector<std::string> options = {}) const;
   [[nodiscard]] std::string create_session(std::vector<std::string> options = {}) const { return create_sessions(1, std::move(options)).at(0); }

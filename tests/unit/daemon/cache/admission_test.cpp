@@ -1,0 +1,159 @@
+#include "daemon/cache/admission.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/daemon/cache/cache_fixture.hpp"
+
+namespace {
+
+using authcache::shm::Reason;
+using authcache::shm::Verdict;
+using authcached::testing::Cache;
+using authcached::testing::kSecond;
+
+TEST(Admission, B10_ARecordEndsWithItsTokenAndNeverLater) {
+  Cache cache;
+  cache.admit("tok", cache.valid(5 * kSecond));
+  cache.clock.pass(5 * kSecond - 20'000'000);
+  EXPECT_EQ(cache.seen("tok"), Verdict::kValid);
+  cache.clock.pass(20'000'000);
+  EXPECT_EQ(cache.seen("tok"), Verdict::kMiss);
+}
+
+TEST(Admission, B10_TtlMaxBoundsWhatTheTokenAllows) {
+  Cache cache;
+  cache.admit("tok", cache.valid(3'000 * kSecond));
+  cache.clock.pass(300 * kSecond);
+  EXPECT_EQ(cache.seen("tok"), Verdict::kMiss);
+}
+
+TEST(Admission, AnEndedTokenIsInvalidWhateverItsUpstreamSaid) {
+  Cache cache;
+  EXPECT_EQ(cache.admit("tok", cache.valid(0)).reason, Reason::kExpired);
+  EXPECT_NE(cache.seen("tok"), Verdict::kValid);
+}
+
+TEST(Admission, B11_AClockSetBackDoesNotRaiseAnExpiredToken) {
+  Cache cache;
+  const auto proof = cache.valid(10 * kSecond);
+  cache.clock.wall += 20 * kSecond;
+  EXPECT_EQ(cache.admit("tok", proof).reason, Reason::kExpired);
+  cache.clock.wall -= 3'600 * kSecond;
+  EXPECT_EQ(cache.admit("tok", proof).reason, Reason::kExpired);
+}
+
+TEST(Admission, ATokenThatOutlivesItsProfilesRulesIsRefused) {
+  Cache cache;
+  EXPECT_EQ(cache.admit("tok", cache.valid(3'601 * kSecond)).reason, Reason::kLifetime);
+  auto aged = cache.valid(3'000 * kSecond);
+  *aged.issued_wall_ns -= 700 * kSecond;
+  EXPECT_EQ(cache.admit("aged", aged).reason, Reason::kLifetime) << "counted from its issue";
+  auto wrapping = cache.valid();
+  wrapping.issued_wall_ns = INT64_MIN;
+  wrapping.expires_wall_ns = INT64_MAX;
+  EXPECT_EQ(cache.admit("wrapping", wrapping).reason, Reason::kLifetime);
+}
+
+TEST(Admission, B12_NegativesHaveAQuotaAndNeverEvictPositives) {
+  Cache cache(10);
+  for (int i = 0; i < 100; ++i) cache.admit("good" + std::to_string(i), cache.valid());
+  for (int i = 0; i < 5'000; ++i) cache.admit("bad" + std::to_string(i), Cache::invalid());
+  EXPECT_LE(cache.tables.newest().writer.negative(), 10u);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(cache.seen("good" + std::to_string(i)), Verdict::kValid);
+}
+
+TEST(Admission, B12_ANegativeEndsWhenItsAnswerMayChange) {
+  Cache cache;
+  auto early = Cache::invalid();
+  early.retry_wall_ns = cache.clock.wall + kSecond;
+  cache.admit("tok", early);
+  EXPECT_EQ(cache.seen("tok"), Verdict::kInvalid);
+  cache.clock.pass(kSecond);
+  EXPECT_EQ(cache.seen("tok"), Verdict::kMiss);
+  EXPECT_EQ(cache.admit("tok", cache.valid()).verdict, Verdict::kValid);
+}
+
+TEST(Admission, ALaterInvalidTakesTheValidRecordAwayEvenWithoutRoomForItself) {
+  Cache cache(0);
+  cache.admit("tok", cache.valid());
+  cache.admit("tok", Cache::invalid());
+  EXPECT_EQ(cache.seen("tok"), Verdict::kMiss);
+}
+
+TEST(Admission, AnythingButValidAndInvalidIsNeverStored) {
+  Cache cache;
+  for (const auto verdict : {Verdict::kMiss, Verdict::kForbidden, Verdict::kUnavailable}) {
+    auto proof = cache.valid();
+    proof.verdict = verdict;
+    EXPECT_EQ(cache.admit("tok", proof).verdict, Verdict::kUnavailable);
+  }
+  EXPECT_EQ(cache.tables.newest().writer.live(), 0u);
+}
+
+struct Kept : ::testing::Test {
+  bool keeps(std::string_view token) {
+    authcache::shm::Found found;
+    if (!cache.tables.find(authcache::shm::key_of(cache.digest_of(token)), found)) return false;
+    const auto& view = cache.tables.newest().writer.view();
+    alignas(8) std::uint64_t buffer[authcache::shm::kTextMax / 8];
+    authcache::shm::ColdRecord cold;
+    const auto text = authcache::shm::read_text(view, found.slot, found.record.control, buffer, cold);
+    return text && cache.admission.may_keep(view, cache.profiles, found.record, cold, *text);
+  }
+  Cache cache;
+};
+
+TEST_F(Kept, ARecordUnderNoRuleIsKept) {
+  cache.admit("tok", cache.valid());
+  EXPECT_TRUE(keeps("tok"));
+}
+
+TEST_F(Kept, ARecordOfAProfileThatIsGoneIsNot) {
+  cache.admit("tok", cache.valid());
+  cache.profiles.clear();
+  EXPECT_FALSE(keeps("tok"));
+}
+
+TEST_F(Kept, ARecordOfAKeyThatIsGoneIsNot) {
+  cache.admit("tok", cache.valid());
+  cache.upstream->knows_key = false;
+  EXPECT_FALSE(keeps("tok"));
+}
+
+TEST_F(Kept, ARecordThatOutlivesItsProfilesMaximumIsNot) {
+  cache.admit("tok", cache.valid());
+  cache.clock.monotonic -= 60 * kSecond;
+  EXPECT_FALSE(keeps("tok"));
+}
+
+TEST_F(Kept, B5_ARecordUnderARuleIsNotWhicheverWayTheRuleNamesIt) {
+  using authcached::Rule;
+  using authcached::RuleKind;
+  auto proof = cache.valid();
+  proof.signing_input = authcached::sha256("h.p");
+  proof.identity.sid = "s1";
+  proof.identity.client_id = "c1";
+  cache.admit("h.p.s", proof);
+  const auto text_of = [](const authcached::Sha256& hash) { return std::string(reinterpret_cast<const char*>(hash.data()), hash.size()); };
+  const std::pair<RuleKind, std::string> names[] = {{RuleKind::kSigningInput, text_of(authcached::token_hash(authcached::sha256("h.p")))},
+                                                    {RuleKind::kKey, text_of(authcached::sha256("key"))},
+                                                    {RuleKind::kSid, "s1"},
+                                                    {RuleKind::kSubject, "alice"},
+                                                    {RuleKind::kClient, "c1"},
+                                                    {RuleKind::kIssuer, "https://issuer.example"},
+                                                    {RuleKind::kEverything, ""}};
+  std::uint64_t change = 0;
+  for (const auto& [kind, value] : names) {
+    Rule rule;
+    rule.change = ++change;
+    rule.kind = kind;
+    rule.value = value;
+    rule.not_before_ns = cache.clock.wall;
+    ASSERT_TRUE(keeps("h.p.s"));
+    ASSERT_TRUE(cache.rules.add(rule));
+    EXPECT_FALSE(keeps("h.p.s")) << authcached::rule_kind_name(kind);
+    ASSERT_TRUE(cache.rules.lift(kind, "", value));
+  }
+}
+
+}  // namespace

@@ -1,0 +1,128 @@
+#include "daemon/cache/take_over.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "shm/boot_id.hpp"
+#include "tests/unit/daemon/cache/cache_fixture.hpp"
+
+namespace {
+
+using authcache::shm::TableState;
+using authcached::KnownGeneration;
+using authcached::meet_predecessors;
+using authcached::Predecessors;
+using authcached::TakeOverInput;
+using A = authcache::shm::StdAtomics;
+
+constexpr authcached::Uuid kDatabase{1, 2, 3};
+
+class TakeOver : public ::testing::Test {
+ protected:
+  TakeOver() {
+    input_.runtime_dir = directory_.path();
+    input_.database_uuid = kDatabase;
+    input_.last_change = 5;
+    input_.known = {known(7)};
+  }
+  authcache::shm::TableFile leave_table(std::uint64_t number, std::uint64_t durable_change = 0, authcached::Uuid uuid = kDatabase) {
+    auto spec = authcache_test::small_table_spec();
+    spec.generation = number;
+    spec.database_uuid = authcached::uuid_words(uuid);
+    auto file = authcache::shm::create_table(directory_.path(), spec);
+    A::store_relaxed(file->view.header().durable_change, durable_change);
+    authcache::shm::publish_table(file->view);
+    EXPECT_TRUE(authcache::shm::name_table(*file, directory_.path()).has_value());
+    return std::move(*file);
+  }
+  static KnownGeneration known(std::uint64_t number, std::int64_t timeout_ns = 10) {
+    return {number, timeout_ns, authcache::shm::boot_id_text(*authcache::shm::current_boot_id())};
+  }
+  static bool retired(const authcache::shm::TableFile& file) {
+    return A::load_relaxed(file.view.header().state) == static_cast<std::uint64_t>(TableState::kRetired);
+  }
+  authcache_test::TempTableDirectory directory_;
+  TakeOverInput input_;
+};
+
+TEST_F(TakeOver, AWholeTableOfOurDatabaseIsAdopted) {
+  const auto left = leave_table(7, 5);
+  const Predecessors found = meet_predecessors(input_);
+  ASSERT_TRUE(found.adoptable.has_value());
+  EXPECT_EQ(found.adoptable->view.generation, 7u);
+  EXPECT_FALSE(found.rules_lost);
+  EXPECT_EQ(found.unreachable_ns, 0);
+}
+
+TEST_F(TakeOver, B25_ADatabaseThatEndsBelowWhatTheTableObeyedHasLostRules) {
+  const auto left = leave_table(7, 6);
+  const Predecessors found = meet_predecessors(input_);
+  EXPECT_FALSE(found.adoptable.has_value());
+  EXPECT_TRUE(found.rules_lost);
+  EXPECT_TRUE(retired(left));
+}
+
+TEST_F(TakeOver, B25_ATableOfAnotherDatabaseIsRetiredAndRulesAreLost) {
+  const auto left = leave_table(7, 0, authcached::Uuid{9});
+  const Predecessors found = meet_predecessors(input_);
+  EXPECT_FALSE(found.adoptable.has_value());
+  EXPECT_TRUE(found.rules_lost);
+  EXPECT_TRUE(retired(left));
+}
+
+TEST_F(TakeOver, B25_ADatabaseMadeAnewBesideATableAdoptsNothing) {
+  const auto left = leave_table(7);
+  input_.database_created = true;
+  const Predecessors found = meet_predecessors(input_);
+  EXPECT_FALSE(found.adoptable.has_value());
+  EXPECT_TRUE(found.rules_lost);
+  EXPECT_TRUE(retired(left));
+}
+
+TEST_F(TakeOver, OfTwoTablesTheNewestIsAdoptedAndTheOtherRetired) {
+  const auto older = leave_table(7);
+  const auto newer = leave_table(8);
+  input_.known = {known(7), known(8)};
+  const Predecessors found = meet_predecessors(input_);
+  ASSERT_TRUE(found.adoptable.has_value());
+  EXPECT_EQ(found.adoptable->view.generation, 8u);
+  EXPECT_TRUE(retired(older));
+  EXPECT_FALSE(retired(newer));
+}
+
+TEST_F(TakeOver, OneWrongTableAmongSeveralTakesTheAdoptableOneAlong) {
+  const auto wrong = leave_table(7, 99);
+  const auto good = leave_table(8);
+  input_.known = {known(7), known(8)};
+  const Predecessors found = meet_predecessors(input_);
+  EXPECT_TRUE(found.rules_lost);
+  EXPECT_FALSE(found.adoptable.has_value());
+  EXPECT_TRUE(retired(good));
+}
+
+TEST_F(TakeOver, ACorruptTableIsRetiredInPlaceAndSetAside) {
+  const auto left = leave_table(7);
+  A::store_relaxed(left.view.header().magic, 0);
+  const Predecessors found = meet_predecessors(input_);
+  EXPECT_FALSE(found.adoptable.has_value());
+  EXPECT_TRUE(retired(left));
+  EXPECT_TRUE(std::filesystem::exists(directory_.path() / "corrupt.table.7"));
+}
+
+TEST_F(TakeOver, B8_ATableWithoutANameDelaysAcknowledgementsByItsTimeoutInThisBootOnly) {
+  input_.known = {known(7, 123)};
+  EXPECT_EQ(meet_predecessors(input_).unreachable_ns, 123);
+  input_.known[0].boot_id = "another boot";
+  EXPECT_EQ(meet_predecessors(input_).unreachable_ns, 0);
+}
+
+TEST_F(TakeOver, B8_AMissingListDelaysThemByTheGreatestTimeoutUnlessItIsTheFirstStart) {
+  input_.known.clear();
+  input_.database_created = true;
+  EXPECT_EQ(meet_predecessors(input_).unreachable_ns, std::int64_t{60'000'000'000});
+  input_.first_start = true;
+  EXPECT_EQ(meet_predecessors(input_).unreachable_ns, 0);
+}
+
+}  // namespace
