@@ -124,11 +124,12 @@ std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t n
   if (negative) {
     ++negative_;
     A::store_relaxed(view().header().negative, negative_);
-    queue_negative(*slot);
   }
   bump(view().header().inserted);
   A::store_relaxed(view().header().text_used_bytes, text_area_.used_bytes());
+  // Before anything that may throw: an index that misses a live slot is broken for good.
   if (observer_ != nullptr) observer_->placed(*slot);
+  if (negative) queue_negative(*slot);
   return Place{view().generation, *slot, control_sequence(A::load_relaxed(view().slot(*slot).control))};
 }
 

@@ -43,7 +43,7 @@ void Resolver::refuse(const shm::Digest& digest, Verdict verdict, Reason reason,
   answer.digest = digest;
   answer.verdict = verdict;
   answer.reason = reason;
-  answer.newest_generation = tables_.newest().writer.view().generation;
+  answer.newest_generation = tables_.named_generation();
   reply(answer);
 }
 
@@ -93,7 +93,7 @@ bool Resolver::answer_from_table(const shm::Digest& digest, Reply& reply) {
   answer.digest = digest;
   answer.verdict = facts.verdict;
   answer.reason = facts.reason;
-  answer.newest_generation = tables_.newest().writer.view().generation;
+  answer.newest_generation = tables_.named_generation();
   answer.place_count = places.count;
   answer.places = places.items;
   reply(answer);
@@ -141,7 +141,7 @@ void Resolver::land(const shm::Digest& digest, std::uint64_t number, const Proof
   answer.digest = digest;
   answer.verdict = admitted.verdict;
   answer.reason = admitted.reason;
-  answer.newest_generation = tables_.newest().writer.view().generation;
+  answer.newest_generation = tables_.named_generation();
   answer.place_count = admitted.places.count;
   answer.places = admitted.places.items;
   // A hook or a reply may let a revocation in between two waiters: each is asked for anew.

@@ -183,7 +183,9 @@ bool Tables::copy_slice(std::uint64_t slots, std::uint64_t now_ns, const Admit& 
 
 shm::Result<void> Tables::name_successor() {
   shm::publish_table(successor_->writer.view());
-  return shm::name_table(successor_->writer.file(), dir_);
+  auto named = shm::name_table(successor_->writer.file(), dir_);
+  successor_named_ = named.has_value();
+  return named;
 }
 
 std::uint64_t Tables::abandon_successor() {
@@ -201,6 +203,7 @@ std::uint64_t Tables::retire_predecessor() {
   current_->writer.set_state(shm::TableState::kRetired);
   ::unlink((dir_ / shm::table_file_name(retired)).c_str());
   current_ = std::move(successor_);
+  successor_named_ = false;
   return retired;
 }
 

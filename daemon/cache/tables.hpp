@@ -68,6 +68,8 @@ class Tables {
   std::uint64_t retire_predecessor();
   [[nodiscard]] bool replacing() const { return successor_ != nullptr; }
 
+  // The generation that whoever opens the name finds; a successor is told of only once it has the name.
+  [[nodiscard]] std::uint64_t named_generation() const { return (successor_named_ ? *successor_ : *current_).writer.view().generation; }
   [[nodiscard]] Generation& newest() const { return successor_ ? *successor_ : *current_; }
   [[nodiscard]] Generation& current() const { return *current_; }
 
@@ -81,6 +83,7 @@ class Tables {
   std::filesystem::path dir_;
   std::unique_ptr<Generation> current_;
   std::unique_ptr<Generation> successor_;
+  bool successor_named_ = false;
   std::uint64_t copy_hand_ = 0;
 };
 

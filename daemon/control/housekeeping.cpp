@@ -1,8 +1,8 @@
 #include "daemon/control/housekeeping.hpp"
 
-#include <algorithm>
 #include <cstring>
 
+#include "daemon/base/config_ranges.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/cache/take_over.hpp"
 #include "daemon/upstream/jwks_upstream.hpp"
@@ -21,8 +21,8 @@ constexpr std::uint64_t kSweepsPerTable = 600;
 constexpr auto kKeySetInterval = 1s;    // how long a key put into or taken out of a file may go unnoticed
 constexpr auto kPurgeInterval = 10s;
 constexpr auto kTableCheckInterval = 1s;
-constexpr std::int64_t kBeatsPerTimeout = 10;
-constexpr auto kBeatIntervalMax = std::chrono::nanoseconds(1s);
+// A tenth of the least heartbeat_timeout that may be configured: a reload can bring any.
+constexpr auto kBeatInterval = std::chrono::nanoseconds(kHeartbeatTimeoutRange.low) / 10;
 
 shm::PrincipalId principal(const Sha256& thumbprint) {
   shm::PrincipalId id;
@@ -34,8 +34,7 @@ shm::PrincipalId principal(const Sha256& thumbprint) {
 
 void Housekeeping::start(std::function<void()> replace_table) {
   replace_table_ = std::move(replace_table);
-  const auto timeout = std::chrono::nanoseconds(services_.tables.newest().writer.view().heartbeat_timeout_ns);
-  services_.loop.every(std::min(timeout / kBeatsPerTimeout, kBeatIntervalMax), [this] { beat(); });
+  services_.loop.every(kBeatInterval, [this] { beat(); });
   services_.loop.every(kSweepInterval, [this] {
     sweep();
     expire_overdue();

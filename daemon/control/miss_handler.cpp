@@ -43,7 +43,7 @@ void validate(Services& services, const std::shared_ptr<Connection>& connection,
   if (!profile) {
     wire::ValidateReply answer;
     answer.reason = shm::Reason::kUnknownProfile;
-    answer.newest_generation = services.tables.newest().writer.view().generation;
+    answer.newest_generation = services.tables.named_generation();
     return reply(answer);
   }
   services.resolver.validate(profile, request->token, connection->peer().uid, std::move(reply));
