@@ -15,7 +15,8 @@ TEST(Commands, EachVerbThatOnlyLooksAnswersYesAlsoAsJson) {
   Scene scene;
   scene.start();
   (void)scene.create_session();
-  const std::vector<std::vector<std::string>> lines = {{"stats"}, {"keys"}, {"upstreams"}, {"config", "show"}, {"revocations", "list"}, {"session", "list"}};
+  const std::vector<std::vector<std::string>> lines = {
+      {"stats"}, {"keys"}, {"upstreams"}, {"config", "show"}, {"revocations", "list"}, {"session", "list"}};
   for (std::vector<std::string> line : lines) {
     const Ran plain = scene.daemon.authctl(line);
     EXPECT_EQ(plain.exit, kYes) << line[0] << plain.err;
@@ -31,8 +32,16 @@ TEST(Commands, WithoutADaemonEachSaysThatItIsUnreachable) {
   Scene scene;
   scene.start();
   ASSERT_EQ(scene.daemon.stop(), 0);
-  const std::vector<std::vector<std::string>> lines = {{"stats"},  {"keys"},        {"upstreams"}, {"config", "show"}, {"session", "list"},
-                                                       {"reload"}, {"revocations", "list"}, {"flush"},     {"doctor"},         {"log-level", "info"}};
+  const std::vector<std::vector<std::string>> lines = {{"stats"},
+                                                       {"keys"},
+                                                       {"upstreams"},
+                                                       {"config", "show"},
+                                                       {"session", "list"},
+                                                       {"reload"},
+                                                       {"revocations", "list"},
+                                                       {"flush"},
+                                                       {"doctor"},
+                                                       {"log-level", "info"}};
   for (const std::vector<std::string>& line : lines) {
     const Ran ran = scene.daemon.authctl(line);
     EXPECT_EQ(ran.exit, kUnreachable) << line[0] << ": " << ran.out << ran.err;
@@ -140,7 +149,8 @@ TEST(Secrets, B18_NoTokenStandsInTheLogAtDebugLevelNorInAnyFileOfTheDaemon) {
   Scene scene({.log_level = "debug"});
   scene.start();
   ReaderProcess reader(scene.daemon.runtime_dir());
-  const std::string jwt = scene.issuer.es256(), refused = scene.issuer.es256(scene.issuer.claims().number("exp", now_seconds() - 900));
+  const std::string jwt = scene.issuer.es256(),
+                    refused = scene.issuer.es256(scene.issuer.claims().number("exp", now_seconds() - 900));
   const std::string own = scene.create_session(), unknown = random_token();
   (void)reader.validate(api(jwt));
   (void)reader.validate(api(refused));

@@ -15,14 +15,16 @@ std::vector<Question> sessions_of(const Scene& scene, unsigned count) {
 
 std::size_t tables_in(const std::filesystem::path& dir) {
   std::size_t count = 0;
-  for (const auto& each : std::filesystem::directory_iterator(dir)) count += each.path().filename().string().starts_with("table.") ? 1 : 0;
+  for (const auto& each : std::filesystem::directory_iterator(dir))
+    count += each.path().filename().string().starts_with("table.") ? 1 : 0;
   return count;
 }
 
 bool replaced(const DaemonProcess& daemon, std::int64_t old_generation) {
   return eventually([&] {
     const auto table = daemon.authctl({"stats", "--json"}).json().at("table");
-    return table.at("generation").to_number<std::int64_t>() != old_generation && !table.at("replacing").as_bool();
+    return table.at("generation").to_number<std::int64_t>() != old_generation &&
+           !table.at("replacing").as_bool();
   });
 }
 
@@ -44,7 +46,8 @@ TEST(Generation, ReadersGoOnToSeeEveryGoodTokenValidAndEndOnTheNewTable) {
   const std::int64_t after = scene.daemon.stat("table", "generation");
   EXPECT_GT(after, before) << "numbers never repeat";
   EXPECT_EQ(scene.daemon.stat("table", "capacity"), 20'000);
-  EXPECT_TRUE(eventually([&] { return readers.tally().newest_generation == static_cast<std::uint64_t>(after); }));
+  EXPECT_TRUE(
+      eventually([&] { return readers.tally().newest_generation == static_cast<std::uint64_t>(after); }));
   EXPECT_TRUE(readers.sees_valid(10'000));
   EXPECT_TRUE(readers.finish());
   EXPECT_EQ(readers.tally().bad(), 0u) << readers.tally().text();

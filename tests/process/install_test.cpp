@@ -1,5 +1,5 @@
-// What `meson install` leaves is all that a program in C or C++ needs: the examples are built against it, with
-// pkg-config, and asked about real tokens.
+// What `meson install` leaves is all that a program in C or C++ needs: the examples are built against it,
+// with pkg-config, and asked about real tokens.
 #include <gtest/gtest.h>
 
 #include "tests/process/support/scene.hpp"
@@ -13,7 +13,8 @@ class Installed : public ::testing::Test {
  protected:
   void SetUp() override {
     // Nothing is rebuilt under the tests that run.
-    const Ran ran = run_program({meson_program(), "install", "-C", build_directory().string(), "--no-rebuild", "--destdir", root().string()});
+    const Ran ran = run_program({meson_program(), "install", "-C", build_directory().string(), "--no-rebuild",
+                                 "--destdir", root().string()});
     ASSERT_EQ(ran.exit, 0) << ran.out << ran.err;
     for (const auto& each : fs::recursive_directory_iterator(root())) {
       if (each.path().filename() == "authcache.pc") pkg_config_ = each.path().parent_path();
@@ -26,13 +27,15 @@ class Installed : public ::testing::Test {
 
   [[nodiscard]] fs::path root() const { return scene.daemon.state_dir().parent_path() / "root"; }
   [[nodiscard]] std::vector<std::string> environment() const {
-    return {"PKG_CONFIG_PATH=" + pkg_config_.string(), "PKG_CONFIG_SYSROOT_DIR=" + root().string(), "LD_LIBRARY_PATH=" + library_.string(),
+    return {"PKG_CONFIG_PATH=" + pkg_config_.string(), "PKG_CONFIG_SYSROOT_DIR=" + root().string(),
+            "LD_LIBRARY_PATH=" + library_.string(),
             "AUTHCACHE_RUNTIME_DIR=" + scene.daemon.runtime_dir().string()};
   }
   // Builds an example the way its first lines say.
   [[nodiscard]] fs::path build(const std::string& compiler, const std::string& source) const {
     const fs::path program = scene.daemon.state_dir().parent_path() / fs::path(source).stem();
-    const std::string command = compiler + " -Wall -Wextra -Werror " + (source_directory() / "examples" / source).string() +
+    const std::string command = compiler + " -Wall -Wextra -Werror " +
+                                (source_directory() / "examples" / source).string() +
                                 " $(pkg-config --cflags --libs authcache) -o " + program.string();
     const Ran ran = run_program({"/bin/sh", "-c", command}, {}, environment());
     EXPECT_EQ(ran.exit, 0) << ran.err;
@@ -55,13 +58,15 @@ TEST_F(Installed, TheCExampleBuildsAndJudgesTokens) {
   EXPECT_EQ(no.exit, 1);
   EXPECT_EQ(no.out, "401 invalid_token (unknown)\n");
   ASSERT_EQ(scene.daemon.revoke(good).exit, 0);
-  EXPECT_EQ(run_program({program.string(), "sessions"}, "Bearer " + good + "\n", environment()).out, "401 invalid_token (revoked)\n");
+  EXPECT_EQ(run_program({program.string(), "sessions"}, "Bearer " + good + "\n", environment()).out,
+            "401 invalid_token (revoked)\n");
 }
 
 TEST_F(Installed, TheCppExampleBuildsAndJudgesTokens) {
   const fs::path program = build("c++ -std=c++17", "guard.cpp");
   const std::string reader = scene.create_session({"--scope", "read"}), other = scene.create_session();
-  const Ran ran = run_program({program.string(), "sessions", "read"}, reader + "\n" + other + "\n", environment());
+  const Ran ran =
+      run_program({program.string(), "sessions", "read"}, reader + "\n" + other + "\n", environment());
   EXPECT_EQ(ran.exit, 1) << ran.err;
   EXPECT_EQ(ran.out, "valid alice\nforbidden scope\n");
 }
@@ -69,7 +74,8 @@ TEST_F(Installed, TheCppExampleBuildsAndJudgesTokens) {
 TEST_F(Installed, TheInstalledDaemonToolAndServiceFilesAreThere) {
   std::string all;
   for (const auto& each : fs::recursive_directory_iterator(root())) all += each.path().string() + "\n";
-  for (const char* name : {"bin/authcached\n", "bin/authctl\n", "authcached.service\n", "authcached.toml\n", "authcache/authcache.h\n", "authcache/authcache.hpp\n"}) {
+  for (const char* name : {"bin/authcached\n", "bin/authctl\n", "authcached.service\n", "authcached.toml\n",
+                           "authcache/authcache.h\n", "authcache/authcache.hpp\n"}) {
     EXPECT_TRUE(all.contains(name)) << name << all;
   }
 }

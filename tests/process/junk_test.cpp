@@ -1,4 +1,5 @@
-// B13: distinct, well-formed junk tokens as fast as they can be sent, beside good ones. AUTHCACHE_JUNK_TOKENS sets how many.
+// B13: distinct, well-formed junk tokens as fast as they can be sent, beside good ones. AUTHCACHE_JUNK_TOKENS
+// sets how many.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -37,7 +38,8 @@ Flood send_junk(const Scene& scene, std::uint64_t tokens) {
       const auto reply = frame ? wire::decode_validate_reply(frame->payload) : std::nullopt;
       if (!reply) return flood;
       using authcache::shm::Verdict;
-      const bool budget = reply->verdict == Verdict::kUnavailable && reply->reason == authcache::shm::Reason::kOverBudget;
+      const bool budget =
+          reply->verdict == Verdict::kUnavailable && reply->reason == authcache::shm::Reason::kOverBudget;
       ++(reply->verdict == Verdict::kInvalid ? flood.invalid : budget ? flood.over_budget : flood.other);
     }
   }
@@ -57,7 +59,8 @@ void expect_good_tokens_to_be_served(const std::string& limits, bool budget_hold
   const std::int64_t asked = scene.daemon.stat("daemon", "upstream_questions");
   const auto begun = std::chrono::steady_clock::now();
   const Flood flood = send_junk(scene, tokens);
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begun).count() + 1;
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begun).count() + 1;
   EXPECT_EQ(flood.invalid + flood.over_budget + flood.other, (tokens + kBatch - 1) / kBatch * kBatch);
   const std::size_t after = scene.daemon.resident_bytes();
   EXPECT_LT(after, before + kGrowthMax);
@@ -73,7 +76,8 @@ void expect_good_tokens_to_be_served(const std::string& limits, bool budget_hold
   EXPECT_TRUE(readers.finish());
   const Tally& tally = readers.tally();
   EXPECT_EQ(tally.invalid + tally.forbidden + tally.failed, 0u) << tally.text();
-  EXPECT_LE(tally.miss + tally.unavailable, (tally.valid + tally.miss + tally.unavailable) / 100) << tally.text();
+  EXPECT_LE(tally.miss + tally.unavailable, (tally.valid + tally.miss + tally.unavailable) / 100)
+      << tally.text();
   EXPECT_LE(scene.daemon.stat("table", "negative"), 20'000 / 2);
 }
 
@@ -82,7 +86,8 @@ TEST(Junk, B13_BeyondTheBudgetItReachesNoUpstreamAndDisturbsNobody) {
 }
 
 TEST(Junk, B13_WithoutABudgetItEvictsNoGoodToken) {
-  expect_good_tokens_to_be_served("misses_per_second_per_uid = 10_000_000\nmiss_burst_per_uid = 10_000_000\n", false);
+  expect_good_tokens_to_be_served("misses_per_second_per_uid = 10_000_000\nmiss_burst_per_uid = 10_000_000\n",
+                                  false);
 }
 
 }  // namespace

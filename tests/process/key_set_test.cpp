@@ -61,7 +61,8 @@ TEST(KeySet, AKeyThatComesBackIsGoodAgain) {
   ReaderProcess reader(rotation.scene.daemon.runtime_dir());
   ASSERT_EQ(reader.validate(api(rotation.old_token)), "valid");
   rotation.publish({rotation.next_key()});
-  ASSERT_TRUE(eventually([&] { return reader.validate(api(rotation.old_token)) == "invalid/unknown_key"; }, kSeen));
+  ASSERT_TRUE(
+      eventually([&] { return reader.validate(api(rotation.old_token)) == "invalid/unknown_key"; }, kSeen));
   rotation.publish({rotation.next_key(), rotation.old_key()});
   EXPECT_TRUE(eventually([&] { return reader.validate(api(rotation.old_token)) == "valid"; }, kSeen));
 }
@@ -79,7 +80,8 @@ void expect_the_old_keys_stay(const std::function<void(const Rotation&)>& harm) 
     }
     return std::string();
   };
-  EXPECT_TRUE(eventually([&] { return error().contains(rotation.scene.jwks_file().string()); }, kSeen)) << error();
+  EXPECT_TRUE(eventually([&] { return error().contains(rotation.scene.jwks_file().string()); }, kSeen))
+      << error();
   EXPECT_TRUE(rotation.scene.daemon.authctl({"upstreams"}).out.contains(rotation.scene.jwks_file().string()));
   EXPECT_EQ(reader.lookup(api(rotation.old_token)), "valid");
   EXPECT_EQ(reader.validate(api(rotation.scene.issuer.rs256())), "valid");
@@ -89,7 +91,8 @@ void expect_the_old_keys_stay(const std::function<void(const Rotation&)>& harm) 
 }
 
 TEST(KeySet, GarbageInItsPlaceLeavesTheOldKeysAndIsTold) {
-  expect_the_old_keys_stay([](const Rotation& rotation) { replace_file(rotation.scene.jwks_file(), "not a key set"); });
+  expect_the_old_keys_stay(
+      [](const Rotation& rotation) { replace_file(rotation.scene.jwks_file(), "not a key set"); });
 }
 
 TEST(KeySet, ASetWithoutAUsableKeyLeavesTheOldKeysAndIsTold) {
@@ -97,7 +100,8 @@ TEST(KeySet, ASetWithoutAUsableKeyLeavesTheOldKeysAndIsTold) {
 }
 
 TEST(KeySet, ARemovedFileLeavesTheOldKeysAndIsTold) {
-  expect_the_old_keys_stay([](const Rotation& rotation) { std::filesystem::remove(rotation.scene.jwks_file()); });
+  expect_the_old_keys_stay(
+      [](const Rotation& rotation) { std::filesystem::remove(rotation.scene.jwks_file()); });
 }
 
 }  // namespace

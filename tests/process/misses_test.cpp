@@ -18,7 +18,9 @@ using wire::Type;
 
 constexpr const char* kNoBudget = "misses_per_second_per_uid = 10_000_000\nmiss_burst_per_uid = 10_000_000\n";
 
-std::filesystem::path miss_socket(const Scene& scene) { return scene.daemon.runtime_dir() / "authcached.sock"; }
+std::filesystem::path miss_socket(const Scene& scene) {
+  return scene.daemon.runtime_dir() / "authcached.sock";
+}
 
 TEST(Misses, B14_ThousandsAtOnceOfOneTokenAreOneQuestionToTheUpstream) {
   Scene scene;
@@ -63,14 +65,16 @@ TEST(Misses, B13_AUidBeyondItsBudgetIsToldSoAndAnotherIsServed) {
   EXPECT_EQ(modest.validate(api(scene.issuer.es256())), "valid");
   EXPECT_EQ(greedy.lookup(session(scene.create_session())), "valid") << "hits cost no budget";
   EXPECT_GE(scene.daemon.stat("daemon", "over_budget"), refused);
-  EXPECT_TRUE(eventually([&] { return greedy.validate(api(scene.issuer.es256())) == "valid"; })) << "the budget fills up again";
+  EXPECT_TRUE(eventually([&] { return greedy.validate(api(scene.issuer.es256())) == "valid"; }))
+      << "the budget fills up again";
 }
 
 TEST(Misses, AnUnstructuredTokenCostsNoQuestion) {
   Scene scene;
   scene.start();
   ReaderProcess reader(scene.daemon.runtime_dir());
-  for (const char* junk : {"a.b", "a.b.c.d.e", "....", "e30.e30.", "Bearer x"}) EXPECT_EQ(reader.validate(api(junk)), "invalid/malformed") << junk;
+  for (const char* junk : {"a.b", "a.b.c.d.e", "....", "e30.e30.", "Bearer x"})
+    EXPECT_EQ(reader.validate(api(junk)), "invalid/malformed") << junk;
   EXPECT_EQ(reader.validate(session("with blank")), "invalid/malformed");
   EXPECT_EQ(reader.validate(api(std::string(17'000, 'a'))), "invalid/too_long");
   EXPECT_EQ(scene.daemon.stat("daemon", "upstream_questions"), 0);
@@ -93,7 +97,8 @@ std::vector<Broken> broken_frames() {
           {"the greatest size there is", raw_frame(UINT32_MAX, 1, 3, 7, ""), true},
           {"an unknown type", raw_frame(0, 1, 99, 7, ""), true},
           {"a reply from a client", raw_frame(0, 1, 4, 7, ""), true},
-          {"a control frame", raw_frame(static_cast<std::uint32_t>(control_text.size()), 1, 16, 7, control_text), true},
+          {"a control frame",
+           raw_frame(static_cast<std::uint32_t>(control_text.size()), 1, 16, 7, control_text), true},
           {"an empty validate", raw_frame(0, 1, 3, 7, ""), true},
           {"a validate whose lengths lie", lying, true},
           {"an empty text request", raw_frame(0, 1, 5, 7, ""), true},
@@ -132,8 +137,10 @@ TEST(MalformedFrames, AControlSocketTakesNoMissesAndNoGarbage) {
   Scene scene;
   scene.start();
   const auto socket = scene.daemon.runtime_dir() / "control.sock";
-  for (const std::string& text : {std::string("{"), std::string("[]"), std::string("{}"), std::string(R"({"verb":1})"), std::string(R"({"verb":"x"})"),
-                                  std::string(R"({"verb":"revoke"})"), std::string(R"({"verb":"revoke","token":[]})"), std::string(100'000, '[')}) {
+  for (const std::string& text :
+       {std::string("{"), std::string("[]"), std::string("{}"), std::string(R"({"verb":1})"),
+        std::string(R"({"verb":"x"})"), std::string(R"({"verb":"revoke"})"),
+        std::string(R"({"verb":"revoke","token":[]})"), std::string(100'000, '[')}) {
     RawConnection connection(socket);
     ASSERT_TRUE(connection.send(raw_frame(static_cast<std::uint32_t>(text.size()), 1, 16, 9, text)));
     const auto frame = connection.receive();
@@ -152,7 +159,8 @@ TEST(MalformedFrames, RandomBytesAndCutFramesNeverEndTheDaemon) {
   Scene scene({.limits = kNoBudget});
   scene.start();
   std::mt19937 random(20'240'607);
-  const std::string good = validate_frame(5, "api", scene.issuer.es256()) + validate_frame(6, "sessions", random_token());
+  const std::string good =
+      validate_frame(5, "api", scene.issuer.es256()) + validate_frame(6, "sessions", random_token());
   for (int i = 0; i < 500; ++i) {
     RawConnection connection(miss_socket(scene));
     std::string bytes = good;
@@ -171,7 +179,8 @@ TEST(Connections, FramesMayComeByteByByteAndManyAtOnce) {
   Scene scene;
   scene.start();
   RawConnection connection(miss_socket(scene));
-  for (const char byte : validate_frame(1, "api", scene.issuer.es256())) ASSERT_TRUE(connection.send({&byte, 1}));
+  for (const char byte : validate_frame(1, "api", scene.issuer.es256()))
+    ASSERT_TRUE(connection.send({&byte, 1}));
   const auto frame = connection.receive();
   ASSERT_TRUE(frame);
   EXPECT_EQ(frame->head.request_id, 1u);

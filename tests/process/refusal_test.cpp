@@ -1,4 +1,5 @@
-// B4, B7, B25: a table that must not be trusted is refused with a sentence, by clients and by the next daemon.
+// B4, B7, B25: a table that must not be trusted is refused with a sentence, by clients and by the next
+// daemon.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -21,7 +22,8 @@ namespace shm = authcache::shm;
 
 void patch_word(const fs::path& file, std::size_t offset, std::uint64_t value) {
   const shm::UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
-  ASSERT_EQ(::pwrite(fd.get(), &value, sizeof value, static_cast<off_t>(offset)), static_cast<ssize_t>(sizeof value));
+  ASSERT_EQ(::pwrite(fd.get(), &value, sizeof value, static_cast<off_t>(offset)),
+            static_cast<ssize_t>(sizeof value));
 }
 
 // What a client that is opened now says of the table; "" if it takes it.
@@ -39,39 +41,58 @@ void expect_refused(const std::function<void(const Scene&)>& harm, const std::st
 
 TEST(Refusal, ATableOfAnotherUser) {
   if (::geteuid() != 0) GTEST_SKIP() << "giving a file to another user needs root";
-  expect_refused([](const Scene& scene) { ASSERT_EQ(::chown(scene.daemon.table().c_str(), 12'345, 0), 0); }, "owned by uid 12345");
+  expect_refused([](const Scene& scene) { ASSERT_EQ(::chown(scene.daemon.table().c_str(), 12'345, 0), 0); },
+                 "owned by uid 12345");
 }
 
 TEST(Refusal, ARuntimeDirectoryOfAnotherUser) {
   if (::geteuid() != 0) GTEST_SKIP() << "giving a directory to another user needs root";
-  expect_refused([](const Scene& scene) { ASSERT_EQ(::chown(scene.daemon.runtime_dir().c_str(), 12'345, 0), 0); }, "owned by uid 12345");
+  expect_refused(
+      [](const Scene& scene) { ASSERT_EQ(::chown(scene.daemon.runtime_dir().c_str(), 12'345, 0), 0); },
+      "owned by uid 12345");
 }
 
 TEST(Refusal, ATableThatOthersCanWrite) {
   for (const mode_t mode : {0660, 0642, 0666}) {
-    expect_refused([&](const Scene& scene) { ASSERT_EQ(::chmod(scene.daemon.table().c_str(), mode), 0); }, "wider mode than 0640");
+    expect_refused([&](const Scene& scene) { ASSERT_EQ(::chmod(scene.daemon.table().c_str(), mode), 0); },
+                   "wider mode than 0640");
   }
 }
 
 TEST(Refusal, ARuntimeDirectoryThatTheGroupCanWrite) {
-  expect_refused([](const Scene& scene) { ASSERT_EQ(::chmod(scene.daemon.runtime_dir().c_str(), 0770), 0); }, "chmod it to 0750");
+  expect_refused([](const Scene& scene) { ASSERT_EQ(::chmod(scene.daemon.runtime_dir().c_str(), 0770), 0); },
+                 "chmod it to 0750");
 }
 
 TEST(Refusal, B25_ATableOfAnotherFormatVersion) {
-  expect_refused([](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, version), 999); }, "has format version 999");
+  expect_refused(
+      [](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, version), 999); },
+      "has format version 999");
 }
 
 TEST(Refusal, ATableOfAnotherBoot) {
-  expect_refused([](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, boot_id), 1); }, "in another boot");
+  expect_refused(
+      [](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, boot_id), 1); },
+      "in another boot");
 }
 
 TEST(Refusal, AFileThatIsNoTable) {
-  expect_refused([](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, magic), 1); }, "is not a table file");
+  expect_refused(
+      [](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, magic), 1); },
+      "is not a table file");
 }
 
 TEST(Refusal, ATableWhoseSizeItsHeaderDoesNotExplain) {
-  expect_refused([](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, capacity), 1'234'567); }, "does not explain");
-  expect_refused([](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, capacity), UINT64_MAX / 3); }, "does not explain");
+  expect_refused(
+      [](const Scene& scene) {
+        patch_word(scene.daemon.table(), offsetof(shm::Header, capacity), 1'234'567);
+      },
+      "does not explain");
+  expect_refused(
+      [](const Scene& scene) {
+        patch_word(scene.daemon.table(), offsetof(shm::Header, capacity), UINT64_MAX / 3);
+      },
+      "does not explain");
 }
 
 TEST(Refusal, ASymbolicLinkInPlaceOfTheTable) {
@@ -99,7 +120,8 @@ TEST(Refusal, ATableThatIsNotOnTmpfs) {
   fs::create_directory(dir);
   struct statfs filesystem {};
   ASSERT_EQ(::statfs(dir.c_str(), &filesystem), 0);
-  if (filesystem.f_type == 0x01021994) GTEST_SKIP() << "the temporary directory is on tmpfs itself here; set TMPDIR to one on a disk";
+  if (filesystem.f_type == 0x01021994)
+    GTEST_SKIP() << "the temporary directory is on tmpfs itself here; set TMPDIR to one on a disk";
   ::chmod(dir.c_str(), 0750);
   fs::copy_file(scene.daemon.table(), dir / "table");
   EXPECT_NE(refusal(dir).find("is not on tmpfs"), std::string::npos);
@@ -120,8 +142,10 @@ TEST(Refusal, B4_AMemberOfTheGroupCannotWriteTheTable) {
     if (::setresuid(12'345, 12'345, 12'345) != 0) ::_exit(9);
     const int fd = ::open(table.c_str(), O_RDONLY | O_CLOEXEC);
     const std::string again = "/proc/self/fd/" + std::to_string(fd);
-    const bool harmless = fd >= 0 && ::open(table.c_str(), O_RDWR | O_CLOEXEC) < 0 && ::open(again.c_str(), O_RDWR | O_CLOEXEC) < 0 &&
-                          ::truncate(table.c_str(), 0) != 0 && ::unlink(table.c_str()) != 0 && ::ftruncate(fd, 0) != 0;
+    const bool harmless = fd >= 0 && ::open(table.c_str(), O_RDWR | O_CLOEXEC) < 0 &&
+                          ::open(again.c_str(), O_RDWR | O_CLOEXEC) < 0 &&
+                          ::truncate(table.c_str(), 0) != 0 && ::unlink(table.c_str()) != 0 &&
+                          ::ftruncate(fd, 0) != 0;
     ::_exit(harmless ? 0 : 1);
   }
   int status = -1;
@@ -157,14 +181,17 @@ void expect_rebuilt(const std::function<void(const Scene&)>& harm) {
 }
 
 TEST(CorruptTable, IsSetAsideAndMadeAnewAndNoReaderGoesOnWithIt) {
-  expect_rebuilt([](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, magic), 1); });
-  expect_rebuilt([](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, capacity), 77'777); });
+  expect_rebuilt(
+      [](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, magic), 1); });
+  expect_rebuilt(
+      [](const Scene& scene) { patch_word(scene.daemon.table(), offsetof(shm::Header, capacity), 77'777); });
 }
 
 TEST(CorruptTable, ARecordThatIsNotWhatWasWrittenIsDroppedAndTheOthersKept) {
   Scene scene;
   scene.start();
-  const Question harmed = session(scene.create_sessions(1, {"--client-id", "find-me-in-the-table"}).at(0)), other = session(scene.create_session());
+  const Question harmed = session(scene.create_sessions(1, {"--client-id", "find-me-in-the-table"}).at(0)),
+                 other = session(scene.create_session());
   scene.daemon.kill();
   const std::size_t at = read_file(scene.daemon.table()).find("find-me-in-the-table");
   ASSERT_NE(at, std::string::npos);

@@ -19,8 +19,11 @@ TEST(Reload, AFaultyFileIsRefusedWithLineAndRemedyAndTheOldOneStays) {
   const Ran reload = scene.daemon.authctl({"reload"});
   EXPECT_EQ(reload.exit, 5);
   EXPECT_TRUE(reload.err.contains("the old configuration stays in force")) << reload.err;
-  EXPECT_TRUE(reload.err.contains(scene.daemon.config_file().string() + ":8")) << "names the line: " << reload.err;
-  EXPECT_TRUE(reload.err.contains("\"2s\"") || reload.err.contains("\"10s\"") || reload.err.contains("one unit")) << "says what to write: " << reload.err;
+  EXPECT_TRUE(reload.err.contains(scene.daemon.config_file().string() + ":8"))
+      << "names the line: " << reload.err;
+  EXPECT_TRUE(reload.err.contains("\"2s\"") || reload.err.contains("\"10s\"") ||
+              reload.err.contains("one unit"))
+      << "says what to write: " << reload.err;
   EXPECT_EQ(reader.lookup(question), "valid");
   EXPECT_EQ(reader.validate(api(scene.issuer.es256())), "valid");
   EXPECT_TRUE(scene.daemon.authctl({"config", "show"}).out.contains("heartbeat_timeout = \"10"));
@@ -30,8 +33,10 @@ TEST(Reload, AProfileThatCannotBeOpenedIsRefusedAndTheOldOnesStay) {
   Scene scene;
   scene.start();
   ReaderProcess reader(scene.daemon.runtime_dir());
-  scene.settings.more = "\n[profile.new]\nupstream = \"jwks\"\nissuer = \"https://new.example\"\njwks_file = \"/nowhere/jwks.json\"\naudience = "
-                        "[\"a\"]\nalgorithms = [\"ES256\"]\n";
+  scene.settings.more =
+      "\n[profile.new]\nupstream = \"jwks\"\nissuer = \"https://new.example\"\njwks_file = "
+      "\"/nowhere/jwks.json\"\naudience = "
+      "[\"a\"]\nalgorithms = [\"ES256\"]\n";
   scene.configure();
   const Ran reload = scene.daemon.authctl({"reload"});
   EXPECT_EQ(reload.exit, 5);
@@ -71,8 +76,9 @@ TEST(Reload, AProfileThatIsTakenOutAnswersNothingAndOneThatIsAddedAnswers) {
   Scene scene;
   scene.start();
   ReaderProcess reader(scene.daemon.runtime_dir());
-  const std::string extra = "\n[profile.extra]\nupstream = \"jwks\"\nissuer = \"" + std::string(kIssuer) + "\"\njwks_file = \"" + scene.jwks_file().string() +
-                            "\"\naudience = [\"" + kAudience + "\"]\nalgorithms = [\"ES256\"]\nleeway = \"11s\"\n";
+  const std::string extra = "\n[profile.extra]\nupstream = \"jwks\"\nissuer = \"" + std::string(kIssuer) +
+                            "\"\njwks_file = \"" + scene.jwks_file().string() + "\"\naudience = [\"" +
+                            kAudience + "\"]\nalgorithms = [\"ES256\"]\nleeway = \"11s\"\n";
   const Question question{.profile = "extra", .token = scene.issuer.es256()};
   ASSERT_EQ(reader.validate(question), "unavailable/unknown_profile");
   scene.settings.more = extra;
@@ -116,7 +122,8 @@ TEST(Reload, TheLogLevelChangesByReloadBySighupAndByItsVerb) {
   Scene scene;
   scene.start();
   const auto level = [&] {
-    return std::string(scene.daemon.authctl({"stats", "--json"}).json().at("daemon").at("log_level").as_string());
+    return std::string(
+        scene.daemon.authctl({"stats", "--json"}).json().at("daemon").at("log_level").as_string());
   };
   EXPECT_EQ(level(), "info");
   scene.settings.log_level = "debug";

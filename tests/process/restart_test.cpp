@@ -92,7 +92,8 @@ TEST(Restart, B8_ADaemonDeadForLongerThanItsTimeoutIsNotTrustedUntilItIsBack) {
   ASSERT_TRUE(eventually([&] { return reader.lookup(question) != "valid"; }));
   EXPECT_EQ(reader.lookup(question), "unavailable/heartbeat_stale");
   EXPECT_NE(reader.validate(question), "valid");
-  EXPECT_TRUE(throughout([&] { return reader.lookup(question) == "unavailable/heartbeat_stale"; }, milliseconds(300)));
+  EXPECT_TRUE(throughout([&] { return reader.lookup(question) == "unavailable/heartbeat_stale"; },
+                         milliseconds(300)));
   scene.start(kAgain);
   EXPECT_TRUE(eventually([&] { return reader.lookup(question) == "valid"; }));
 }
@@ -124,7 +125,8 @@ TEST(Clients, KilledInTheMiddleOfTheirMissesLeaveNothingBehind) {
   const std::size_t descriptors = scene.daemon.descriptors();
   for (int round = 0; round < 10; ++round) {
     std::vector<std::unique_ptr<ReaderProcess>> clients;
-    for (int i = 0; i < 10; ++i) clients.push_back(std::make_unique<ReaderProcess>(scene.daemon.runtime_dir()));
+    for (int i = 0; i < 10; ++i)
+      clients.push_back(std::make_unique<ReaderProcess>(scene.daemon.runtime_dir()));
     for (auto& client : clients) ASSERT_EQ(client->validate(api(scene.issuer.es256())), "valid");
     std::vector<RawConnection> connections;
     for (int i = 0; i < 20; ++i) {
@@ -135,7 +137,8 @@ TEST(Clients, KilledInTheMiddleOfTheirMissesLeaveNothingBehind) {
     }
   }
   EXPECT_TRUE(eventually([&] { return scene.daemon.stat("daemon", "connections") == 2; }));
-  EXPECT_TRUE(eventually([&] { return scene.daemon.descriptors() <= descriptors; })) << scene.daemon.descriptors() << " after " << descriptors;
+  EXPECT_TRUE(eventually([&] { return scene.daemon.descriptors() <= descriptors; }))
+      << scene.daemon.descriptors() << " after " << descriptors;
   EXPECT_TRUE(eventually([&] { return scene.daemon.stat("daemon", "flights") == 0; }));
   EXPECT_EQ(survivor.lookup(question), "valid");
   EXPECT_EQ(survivor.validate(api(scene.issuer.es256())), "valid");
@@ -242,7 +245,9 @@ TEST(Leftovers, ARuntimeDirectoryThatTheGroupCanWriteIsRefused) {
   ASSERT_EQ(::chmod(scene.daemon.runtime_dir().c_str(), 0770), 0);
   scene.daemon.launch();
   EXPECT_EQ(scene.daemon.exit_status(), 2);
-  EXPECT_NE(scene.daemon.log().find("run chmod go-w " + scene.daemon.runtime_dir().string()), std::string::npos) << scene.daemon.log();
+  EXPECT_NE(scene.daemon.log().find("run chmod go-w " + scene.daemon.runtime_dir().string()),
+            std::string::npos)
+      << scene.daemon.log();
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// B5, A7: after `authctl revoke` has returned, no process of the host accepts the token, whatever happens to the daemon.
+// B5, A7: after `authctl revoke` has returned, no process of the host accepts the token, whatever happens to
+// the daemon.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
@@ -20,7 +21,8 @@ TEST(Revocation, B5_EveryProcessRefusesOnceRevokeHasReturned) {
   Scene scene;
   scene.start();
   ReaderProcess first(scene.daemon.runtime_dir()), second(scene.daemon.runtime_dir());
-  for (const Question& question : {api(scene.issuer.es256()), api(scene.issuer.rs256()), session(scene.create_session())}) {
+  for (const Question& question :
+       {api(scene.issuer.es256()), api(scene.issuer.rs256()), session(scene.create_session())}) {
     ASSERT_EQ(first.validate(question), "valid");
     ASSERT_EQ(second.lookup(question), "valid");
     const Ran revoke = scene.daemon.revoke(question.token);

@@ -28,7 +28,8 @@ std::string sha256_hex(std::string_view text) {
 class Database {
  public:
   explicit Database(const std::filesystem::path& file) {
-    if (sqlite3_open(file.c_str(), &db_) != SQLITE_OK) throw std::runtime_error("cannot open " + file.string());
+    if (sqlite3_open(file.c_str(), &db_) != SQLITE_OK)
+      throw std::runtime_error("cannot open " + file.string());
     sqlite3_busy_timeout(db_, 5'000);
   }
   ~Database() { sqlite3_close(db_); }
@@ -36,7 +37,8 @@ class Database {
   Database& operator=(const Database&) = delete;
   void run(const std::string& sql) const {
     char* error = nullptr;
-    if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, &error) != SQLITE_OK) throw std::runtime_error(error);
+    if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, &error) != SQLITE_OK)
+      throw std::runtime_error(error);
   }
 
  private:
@@ -44,9 +46,12 @@ class Database {
 };
 
 std::string row_of(const std::string& token) {
-  const std::string now = std::to_string(now_seconds()) + "000000000", end = std::to_string(now_seconds() + 600) + "000000000";
-  return "INSERT INTO sessions(token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns, expires_ns, last_seen_ns) VALUES (x'" +
-         sha256_hex(token) + "', 'bob', '', 'by-hand', 'read', '', '', " + now + ", " + end + ", " + now + ")";
+  const std::string now = std::to_string(now_seconds()) + "000000000",
+                    end = std::to_string(now_seconds() + 600) + "000000000";
+  return "INSERT INTO sessions(token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns, "
+         "expires_ns, last_seen_ns) VALUES (x'" +
+         sha256_hex(token) + "', 'bob', '', 'by-hand', 'read', '', '', " + now + ", " + end + ", " + now +
+         ")";
 }
 
 TEST(OwnSessions, AThousandNewOnesAreHitsInAnotherProcessAtOnce) {
@@ -63,7 +68,8 @@ TEST(OwnSessions, AThousandNewOnesAreHitsInAnotherProcessAtOnce) {
 TEST(OwnSessions, OneRevokedByItsSidIsRefusedAtOnceAndListedAsRevoked) {
   Scene scene;
   scene.start();
-  const Ran created = scene.daemon.authctl({"session", "create", "--subject", "carol", "--count", "2", "--json"});
+  const Ran created =
+      scene.daemon.authctl({"session", "create", "--subject", "carol", "--count", "2", "--json"});
   ASSERT_EQ(created.exit, 0) << created.err;
   const auto document = created.json();
   const auto& made = document.at("sessions").as_array();
@@ -104,7 +110,8 @@ TEST(OwnSessions, TheStoreHoldsNoTokens) {
   Scene scene;
   scene.start();
   const std::string token = scene.create_session();
-  for (const char* suffix : {"", "-wal"}) EXPECT_FALSE(read_file(scene.sessions_db().string() + suffix).contains(token));
+  for (const char* suffix : {"", "-wal"})
+    EXPECT_FALSE(read_file(scene.sessions_db().string() + suffix).contains(token));
 }
 
 TEST(OwnSessions, AnExpiredOneIsRefused) {
@@ -123,7 +130,8 @@ TEST(OwnSessions, ARowDeletedByHandIsUnknownOnceItsRecordIsGone) {
   const Question question = session(scene.create_session());
   ReaderProcess reader(scene.daemon.runtime_dir());
   ASSERT_EQ(reader.lookup(question), "valid");
-  Database(scene.sessions_db()).run("DELETE FROM sessions WHERE token_hash = x'" + sha256_hex(question.token) + "'");
+  Database(scene.sessions_db())
+      .run("DELETE FROM sessions WHERE token_hash = x'" + sha256_hex(question.token) + "'");
   ASSERT_EQ(scene.daemon.authctl({"flush"}).exit, 0);
   EXPECT_EQ(reader.lookup(question), "miss");
   EXPECT_EQ(reader.validate(question), "invalid/unknown");
@@ -145,17 +153,21 @@ TEST(OwnSessions, B12_ATokenThatCameBeforeItsRowIsAcceptedWithinTheNegativeTtl) 
 class Shop {
  public:
   Shop() {
-    database.run("CREATE TABLE logins(token_hash TEXT PRIMARY KEY, user_id TEXT, created_at INTEGER, expires_at INTEGER, logged_out_at INTEGER)");
+    database.run(
+        "CREATE TABLE logins(token_hash TEXT PRIMARY KEY, user_id TEXT, created_at INTEGER, expires_at "
+        "INTEGER, logged_out_at INTEGER)");
     scene.settings.limits = "upstream_timeout = \"500ms\"";
-    scene.settings.more = "\n[profile.shop]\nupstream = \"sqlite\"\ndatabase = \"" + file.string() +
-                          "\"\nkey_encoding = \"hex_sha256\"\nnegative_ttl = \"100ms\"\nquery = \"SELECT user_id AS subject, created_at AS created, "
-                          "expires_at AS expires, logged_out_at AS revoked FROM logins WHERE token_hash = ?1\"\n";
+    scene.settings.more =
+        "\n[profile.shop]\nupstream = \"sqlite\"\ndatabase = \"" + file.string() +
+        "\"\nkey_encoding = \"hex_sha256\"\nnegative_ttl = \"100ms\"\nquery = \"SELECT user_id AS subject, "
+        "created_at AS created, "
+        "expires_at AS expires, logged_out_at AS revoked FROM logins WHERE token_hash = ?1\"\n";
     scene.configure();
   }
   Question add(const std::string& user) const {
     const std::string token = random_token();
-    database.run("INSERT INTO logins VALUES ('" + sha256_hex(token) + "', '" + user + "', " + std::to_string(now_seconds() - 10) + ", " +
-                 std::to_string(now_seconds() + 600) + ", NULL)");
+    database.run("INSERT INTO logins VALUES ('" + sha256_hex(token) + "', '" + user + "', " +
+                 std::to_string(now_seconds() - 10) + ", " + std::to_string(now_seconds() + 600) + ", NULL)");
     return {.profile = "shop", .token = token};
   }
 
@@ -204,7 +216,8 @@ TEST(ForeignSessions, B15_ALockedDatabaseIsUnavailableNotInvalidAndComesBack) {
   EXPECT_TRUE(answer.starts_with("unavailable/")) << answer;
   EXPECT_EQ(reader.lookup(unseen), "miss") << "nothing of it is cached";
   EXPECT_EQ(reader.lookup(known), "valid") << "what was proved before is served on";
-  EXPECT_EQ(reader.validate(session(shop.scene.create_session())), "valid") << "another profile is not held up";
+  EXPECT_EQ(reader.validate(session(shop.scene.create_session())), "valid")
+      << "another profile is not held up";
   shop.database.run("COMMIT");
   EXPECT_TRUE(eventually([&] { return reader.validate(unseen) == "valid"; }));
 }
@@ -219,9 +232,11 @@ TEST(ForeignSessions, ADatabaseReplacedUnderTheDaemonIsOpenedAnew) {
   const std::string token = random_token();
   {
     const Database next(fresh);
-    next.run("CREATE TABLE logins(token_hash TEXT PRIMARY KEY, user_id TEXT, created_at INTEGER, expires_at INTEGER, logged_out_at INTEGER)");
-    next.run("INSERT INTO logins VALUES ('" + sha256_hex(token) + "', 'erin', " + std::to_string(now_seconds() - 10) + ", " +
-             std::to_string(now_seconds() + 600) + ", NULL)");
+    next.run(
+        "CREATE TABLE logins(token_hash TEXT PRIMARY KEY, user_id TEXT, created_at INTEGER, expires_at "
+        "INTEGER, logged_out_at INTEGER)");
+    next.run("INSERT INTO logins VALUES ('" + sha256_hex(token) + "', 'erin', " +
+             std::to_string(now_seconds() - 10) + ", " + std::to_string(now_seconds() + 600) + ", NULL)");
   }
   std::filesystem::rename(fresh, shop.file);
   EXPECT_TRUE(eventually([&] { return reader.validate({.profile = "shop", .token = token}) == "valid"; }));

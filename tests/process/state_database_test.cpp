@@ -1,5 +1,5 @@
-// D7: the state database holds the revocations. Where it is lost, damaged or older than the table, everything issued
-// before is refused; where predecessors may still be mapped, acknowledgements wait.
+// D7: the state database holds the revocations. Where it is lost, damaged or older than the table, everything
+// issued before is refused; where predecessors may still be mapped, acknowledgements wait.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -43,13 +43,15 @@ class LostRules {
     EXPECT_EQ(reader.lookup(session(scene.create_session())), "valid");
     // A JWT tells its time in whole seconds: the next one is surely later.
     EXPECT_TRUE(eventually([&] { return reader.validate(api(scene.issuer.es256())) == "valid"; }));
-    for (const Question& question : {old_session_, old_jwt_, revoked_, unseen_jwt_}) EXPECT_NE(reader.validate(question), "valid");
+    for (const Question& question : {old_session_, old_jwt_, revoked_, unseen_jwt_})
+      EXPECT_NE(reader.validate(question), "valid");
   }
 
   void expect_it_lasts() {
     scene.daemon.kill();
     scene.start(kAgain);
-    for (const Question& question : {old_session_, old_jwt_, revoked_, unseen_jwt_}) EXPECT_NE(reader.validate(question), "valid");
+    for (const Question& question : {old_session_, old_jwt_, revoked_, unseen_jwt_})
+      EXPECT_NE(reader.validate(question), "valid");
   }
 
   Scene scene;
@@ -107,8 +109,8 @@ TEST(StateDatabase, AnOlderCopyPutBackRefusesWhatWasIssuedBefore) {
   lost.expect_only_newer_ones_valid();
 }
 
-// Nobody says that no earlier table can be mapped, so the greatest heartbeat_timeout passes before anything is
-// acknowledged; what is revoked is refused meanwhile.
+// Nobody says that no earlier table can be mapped, so the greatest heartbeat_timeout passes before anything
+// is acknowledged; what is revoked is refused meanwhile.
 TEST(Acknowledgement, WaitsAtAFirstStartThatIsNotSaidToBeOne) {
   Scene scene;
   scene.start(kAgain);

@@ -50,7 +50,8 @@ TEST(Verdicts, ABadTokenIsRefusedWithItsReasonByTheDaemonAndThenFromMemory) {
     Question question;
   } cases[] = {
       {"invalid/bad_signature", api(tampered(issuer.es256()))},
-      {"invalid/expired", api(issuer.es256(issuer.claims().number("iat", now - 600).number("exp", now - 300)))},
+      {"invalid/expired",
+       api(issuer.es256(issuer.claims().number("iat", now - 600).number("exp", now - 300)))},
       {"invalid/not_yet_valid", api(issuer.es256(issuer.claims().number("nbf", now + 200)))},
       {"invalid/issuer", api(issuer.es256(issuer.claims().text("iss", "https://other.example")))},
       {"invalid/bad_signature", api(stranger.es256())},
@@ -68,7 +69,8 @@ TEST(Verdicts, AStrangersKeyIsRefused) {
   scene.start();
   const SigningKey key = SigningKey::generate(KeyKind::kP256);
   ReaderProcess reader(scene.daemon.runtime_dir());
-  EXPECT_EQ(reader.validate(api(mint_access_token(key, "ES256", "nobody-1", scene.issuer.claims().json()))), "invalid/unknown_key");
+  EXPECT_EQ(reader.validate(api(mint_access_token(key, "ES256", "nobody-1", scene.issuer.claims().json()))),
+            "invalid/unknown_key");
 }
 
 // A5.x, B22: the audience is asked of every hit and never cached, whichever caller came first.
@@ -82,14 +84,16 @@ TEST(Verdicts, B22_TheSameRecordAnswersEachCallersAudience) {
   EXPECT_EQ(reader.validate(theirs), "invalid/audience");
   EXPECT_EQ(reader.validate(mine), "valid");
   EXPECT_EQ(reader.lookup(theirs), "invalid/audience");
-  const Question elsewhere = api(scene.issuer.es256(scene.issuer.claims().text("aud", "https://other.example")));
+  const Question elsewhere =
+      api(scene.issuer.es256(scene.issuer.claims().text("aud", "https://other.example")));
   EXPECT_EQ(reader.validate(elsewhere), "invalid/audience");
 }
 
 TEST(Verdicts, AMissingScopeOrPermissionIsForbidden) {
   Scene scene;
   scene.start();
-  const std::string token = scene.create_session({"--scope", "read", "--role", "clerk", "--permission", "orders.see"});
+  const std::string token =
+      scene.create_session({"--scope", "read", "--role", "clerk", "--permission", "orders.see"});
   ReaderProcess reader(scene.daemon.runtime_dir());
   Question question = session(token);
   question.scope = "read";
@@ -108,7 +112,8 @@ TEST(Verdicts, A8_2_ADpopBoundTokenAsABearerIsForbidden) {
   Scene scene;
   scene.start();
   const std::string thumbprint = base64url(std::string(32, 'k'));
-  const Question question = api(scene.issuer.es256(scene.issuer.claims().set("cnf", R"({"jkt":")" + thumbprint + "\"}")));
+  const Question question =
+      api(scene.issuer.es256(scene.issuer.claims().set("cnf", R"({"jkt":")" + thumbprint + "\"}")));
   ReaderProcess reader(scene.daemon.runtime_dir()), other(scene.daemon.runtime_dir());
   EXPECT_EQ(reader.validate(question), "forbidden/confirmation_required");
   EXPECT_EQ(other.lookup(question), "forbidden/confirmation_required");
@@ -118,7 +123,8 @@ TEST(Verdicts, AProfileThatIsNotConfiguredIsUnavailable) {
   Scene scene;
   scene.start();
   ReaderProcess reader(scene.daemon.runtime_dir());
-  EXPECT_EQ(reader.validate({.profile = "nobody", .token = scene.issuer.es256()}), "unavailable/unknown_profile");
+  EXPECT_EQ(reader.validate({.profile = "nobody", .token = scene.issuer.es256()}),
+            "unavailable/unknown_profile");
 }
 
 TEST(Verdicts, AClientThatWasOpenedBeforeTheDaemonEverRanComesToAnswer) {

@@ -36,7 +36,8 @@ boost::json::object Ran::json() const {
   return value.get_object();
 }
 
-Ran run_program(const std::vector<std::string>& argv, std::string_view input, const std::vector<std::string>& environment) {
+Ran run_program(const std::vector<std::string>& argv, std::string_view input,
+                const std::vector<std::string>& environment) {
   const UniqueFd in = text_file(input), out = text_file({}), err = text_file({});
   ChildProcess child({argv, environment, in.get(), out.get(), err.get()});
   const auto status = child.wait(kPatience * 6);
@@ -45,7 +46,8 @@ Ran run_program(const std::vector<std::string>& argv, std::string_view input, co
 
 namespace {
 
-std::vector<std::string> authctl_line(const std::filesystem::path& runtime_dir, std::vector<std::string> arguments) {
+std::vector<std::string> authctl_line(const std::filesystem::path& runtime_dir,
+                                      std::vector<std::string> arguments) {
   std::vector<std::string> line{authctl_program(), "--runtime-dir", runtime_dir.string()};
   for (std::string& argument : arguments) line.push_back(std::move(argument));
   return line;
@@ -53,12 +55,14 @@ std::vector<std::string> authctl_line(const std::filesystem::path& runtime_dir, 
 
 }  // namespace
 
-Ran authctl(const std::filesystem::path& runtime_dir, std::vector<std::string> arguments, std::string_view input) {
+Ran authctl(const std::filesystem::path& runtime_dir, std::vector<std::string> arguments,
+            std::string_view input) {
   return run_program(authctl_line(runtime_dir, std::move(arguments)), input);
 }
 
 PendingRevoke::PendingRevoke(const std::filesystem::path& runtime_dir, std::string_view token)
     : input_(text_file(token)),
-      process_({authctl_line(runtime_dir, {"--timeout", "30s", "revoke", "--token"}), {}, input_.get(), -1, -1}) {}
+      process_(
+          {authctl_line(runtime_dir, {"--timeout", "30s", "revoke", "--token"}), {}, input_.get(), -1, -1}) {}
 
 }  // namespace authcache_test

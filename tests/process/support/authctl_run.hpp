@@ -1,4 +1,5 @@
-// authctl as an operator runs it: a process with arguments, standard input, and three things to look at. One thread.
+// authctl as an operator runs it: a process with arguments, standard input, and three things to look at. One
+// thread.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -29,7 +30,8 @@ struct Ran {
                               const std::vector<std::string>& environment = {});
 
 // authctl --runtime-dir DIR arguments...
-[[nodiscard]] Ran authctl(const std::filesystem::path& runtime_dir, std::vector<std::string> arguments, std::string_view input = {});
+[[nodiscard]] Ran authctl(const std::filesystem::path& runtime_dir, std::vector<std::string> arguments,
+                          std::string_view input = {});
 
 // authctl revoke that is not waited for.
 class PendingRevoke {

@@ -17,13 +17,16 @@ Client::~Client() {
 }
 
 authcache_requirement* Client::requirement(const Question& question) {
-  const std::string name = question.profile + '\n' + question.audience + '\n' + question.scope + '\n' + question.permission;
+  const std::string name =
+      question.profile + '\n' + question.audience + '\n' + question.scope + '\n' + question.permission;
   authcache_requirement*& made = requirements_[name];
   if (made != nullptr) return made;
   int result = authcache_requirement_create(client_, question.profile.c_str(), &made);
-  if (!question.audience.empty()) result |= authcache_requirement_add_audience(made, question.audience.c_str());
+  if (!question.audience.empty())
+    result |= authcache_requirement_add_audience(made, question.audience.c_str());
   if (!question.scope.empty()) result |= authcache_requirement_add_scope(made, question.scope.c_str());
-  if (!question.permission.empty()) result |= authcache_requirement_add_permission(made, question.permission.c_str());
+  if (!question.permission.empty())
+    result |= authcache_requirement_add_permission(made, question.permission.c_str());
   if (result != AUTHCACHE_OK) throw std::runtime_error(authcache_last_error(client_));
   return made;
 }
@@ -33,8 +36,10 @@ std::string Client::ask(const Question& question, bool may_ask_daemon) {
   identity_ = AUTHCACHE_IDENTITY_INIT;
   const char* const token = question.token.data();
   const int verdict =
-      may_ask_daemon ? authcache_validate(client_, token, question.token.size(), requirement(question), question.timeout_ms, &identity_)
-                     : authcache_lookup(client_, token, question.token.size(), requirement(question), &identity_);
+      may_ask_daemon
+          ? authcache_validate(client_, token, question.token.size(), requirement(question),
+                               question.timeout_ms, &identity_)
+          : authcache_lookup(client_, token, question.token.size(), requirement(question), &identity_);
   const std::string reason = verdict < 0 ? "" : authcache_reason_name(identity_.reason);
   return authcache_verdict_name(verdict) + (reason.empty() ? "" : "/" + reason);
 }

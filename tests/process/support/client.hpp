@@ -1,5 +1,5 @@
-// The SDK in this process, its answers as words: "valid", "miss", "invalid/expired", "unavailable/heartbeat_stale".
-// One thread.
+// The SDK in this process, its answers as words: "valid", "miss", "invalid/expired",
+// "unavailable/heartbeat_stale". One thread.
 #pragma once
 
 #include <authcache/authcache.h>

@@ -25,7 +25,8 @@ namespace {
 
 fs::path make_directory(const fs::path& parent) {
   std::string name = (parent / "authcache-process-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a directory in " + parent.string());
+  if (::mkdtemp(name.data()) == nullptr)
+    throw std::runtime_error("cannot make a directory in " + parent.string());
   return name;
 }
 
@@ -33,7 +34,8 @@ UniqueFd listen_for_notices(const fs::path& path) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.string().size() >= sizeof address.sun_path) throw std::runtime_error(path.string() + " is too long for a socket");
+  if (path.string().size() >= sizeof address.sun_path)
+    throw std::runtime_error(path.string() + " is too long for a socket");
   std::strcpy(address.sun_path, path.c_str());
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     throw std::runtime_error("cannot bind " + path.string());
@@ -59,7 +61,9 @@ char process_state(pid_t pid) {
 }  // namespace
 
 DaemonProcess::DaemonProcess()
-    : scratch_(make_directory("/dev/shm")), runtime_dir_(scratch_ / "run"), disk_(make_directory(fs::temp_directory_path())) {
+    : scratch_(make_directory("/dev/shm")),
+      runtime_dir_(scratch_ / "run"),
+      disk_(make_directory(fs::temp_directory_path())) {
   // Readers of another user pass through; what is below has its own mode.
   ::chmod(scratch_.c_str(), 0755);
   state_dir_ = disk_ / "state";
@@ -74,14 +78,19 @@ DaemonProcess::~DaemonProcess() {
 }
 
 void DaemonProcess::configure(std::string_view rest) const {
-  replace_file(config_file(), "runtime_dir = \"" + runtime_dir_.string() + "\"\nstate_dir = \"" + state_dir_.string() +
-                                  "\"\ngroup = \"\"\nadmin_group = \"\"\n" + std::string(rest));
+  replace_file(config_file(), "runtime_dir = \"" + runtime_dir_.string() + "\"\nstate_dir = \"" +
+                                  state_dir_.string() + "\"\ngroup = \"\"\nadmin_group = \"\"\n" +
+                                  std::string(rest));
 }
 
 void DaemonProcess::launch(First first) {
   (void)says_ready(notify_);  // what an earlier life left
   const UniqueFd log(::open(scratch("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  ChildSpec spec{{authcached_program(), "--config", config_file().string()}, {"NOTIFY_SOCKET=" + scratch("notices").string()}, -1, -1, log.get()};
+  ChildSpec spec{{authcached_program(), "--config", config_file().string()},
+                 {"NOTIFY_SOCKET=" + scratch("notices").string()},
+                 -1,
+                 -1,
+                 log.get()};
   if (first == First::kYes) spec.argv.emplace_back("--first-start");
   child_ = std::make_unique<ChildProcess>(spec);
 }
@@ -110,7 +119,8 @@ void DaemonProcess::kill() {
 
 void DaemonProcess::suspend() {
   signal(SIGSTOP);
-  if (!eventually([&] { return process_state(pid()) == 'T'; })) throw std::runtime_error("authcached did not stand still");
+  if (!eventually([&] { return process_state(pid()) == 'T'; }))
+    throw std::runtime_error("authcached did not stand still");
 }
 
 void DaemonProcess::resume() const { signal(SIGCONT); }
@@ -137,7 +147,8 @@ std::int64_t DaemonProcess::stat(std::string_view section, std::string_view name
 
 std::size_t DaemonProcess::descriptors() const {
   std::size_t count = 0;
-  for ([[maybe_unused]] const auto& each : fs::directory_iterator("/proc/" + std::to_string(pid()) + "/fd")) ++count;
+  for ([[maybe_unused]] const auto& each : fs::directory_iterator("/proc/" + std::to_string(pid()) + "/fd"))
+    ++count;
   return count;
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 std::string from_environment(const char* variable) {
   const char* const value = std::getenv(variable);
-  if (value == nullptr) throw std::runtime_error(std::string(variable) + " is not set; run these tests through meson test");
+  if (value == nullptr)
+    throw std::runtime_error(std::string(variable) + " is not set; run these tests through meson test");
   return value;
 }
 

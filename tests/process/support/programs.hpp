@@ -9,7 +9,8 @@
 
 namespace authcache_test {
 
-// Meson puts these into the environment of every test program; std::runtime_error names the one that is missing.
+// Meson puts these into the environment of every test program; std::runtime_error names the one that is
+// missing.
 [[nodiscard]] std::string authcached_program();
 [[nodiscard]] std::string authctl_program();
 [[nodiscard]] std::string meson_program();

@@ -11,7 +11,8 @@ namespace authcache_test {
 namespace wire = authcache::shm::wire;
 using std::chrono::steady_clock;
 
-RawConnection::RawConnection(const std::filesystem::path& socket) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+RawConnection::RawConnection(const std::filesystem::path& socket)
+    : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, socket.c_str(), sizeof address.sun_path - 1);
@@ -67,7 +68,8 @@ bool RawConnection::is_closed(std::chrono::milliseconds within) {
   return true;
 }
 
-std::string raw_frame(std::uint32_t size, std::uint16_t version, std::uint16_t type, std::uint64_t id, std::string_view payload) {
+std::string raw_frame(std::uint32_t size, std::uint16_t version, std::uint16_t type, std::uint64_t id,
+                      std::string_view payload) {
   std::string frame(wire::kHeadBytes, '\0');
   std::memcpy(frame.data(), &size, 4);
   std::memcpy(frame.data() + 4, &version, 2);

@@ -1,4 +1,5 @@
-// A connection to one of the daemon's sockets that sends any bytes, as a broken or hostile peer does. One thread.
+// A connection to one of the daemon's sockets that sends any bytes, as a broken or hostile peer does. One
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,8 @@ class RawConnection {
 };
 
 // Head and payload as they are told, whether they fit each other or not.
-[[nodiscard]] std::string raw_frame(std::uint32_t size, std::uint16_t version, std::uint16_t type, std::uint64_t id, std::string_view payload);
+[[nodiscard]] std::string raw_frame(std::uint32_t size, std::uint16_t version, std::uint16_t type,
+                                    std::uint64_t id, std::string_view payload);
 [[nodiscard]] std::string validate_frame(std::uint64_t id, std::string_view profile, std::string_view token);
 
 }  // namespace authcache_test

@@ -22,15 +22,16 @@ namespace {
 constexpr std::size_t kMessageMax = 64 * 1024;
 
 std::string encode(char what, const Question& question) {
-  return std::string(1, what) + question.profile + '\n' + question.token + '\n' + question.audience + '\n' + question.scope + '\n' +
-         question.permission + '\n' + std::to_string(question.timeout_ms) + '\n';
+  return std::string(1, what) + question.profile + '\n' + question.token + '\n' + question.audience + '\n' +
+         question.scope + '\n' + question.permission + '\n' + std::to_string(question.timeout_ms) + '\n';
 }
 
 Question decode(const std::string& message) {
   std::istringstream lines(message.substr(1));
   Question question;
   std::string timeout;
-  for (std::string* each : {&question.profile, &question.token, &question.audience, &question.scope, &question.permission, &timeout}) {
+  for (std::string* each : {&question.profile, &question.token, &question.audience, &question.scope,
+                            &question.permission, &timeout}) {
     std::getline(lines, *each);
   }
   question.timeout_ms = std::stoi(timeout);
@@ -83,7 +84,8 @@ std::string answer_to(Client& client, const std::string& message) {
   ::_exit(0);
 }
 
-[[noreturn]] void spin(const std::filesystem::path& runtime_dir, const std::vector<Question>& questions, Tally& tally) {
+[[noreturn]] void spin(const std::filesystem::path& runtime_dir, const std::vector<Question>& questions,
+                       Tally& tally) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   Client client(runtime_dir);
   if (!client.refused().empty()) ::_exit(3);
@@ -94,7 +96,8 @@ std::string answer_to(Client& client, const std::string& message) {
   for (std::size_t i = 0; !tally.stop.load(std::memory_order_relaxed); i = (i + 1) % questions.size()) {
     const Question& question = questions[i];
     authcache_identity identity = AUTHCACHE_IDENTITY_INIT;
-    const int verdict = authcache_lookup(client.handle(), question.token.data(), question.token.size(), client.requirement(question), &identity);
+    const int verdict = authcache_lookup(client.handle(), question.token.data(), question.token.size(),
+                                         client.requirement(question), &identity);
     if (verdict == AUTHCACHE_MISS) {
       ++tally.miss;
       ++(client.validate(question) == "valid" ? tally.repaired : tally.not_repaired);
@@ -120,7 +123,8 @@ std::string answer_to(Client& client, const std::string& message) {
 
 ReaderProcess::ReaderProcess(const std::filesystem::path& runtime_dir, uid_t uid) {
   std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) throw std::runtime_error("cannot make a socket pair");
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    throw std::runtime_error("cannot make a socket pair");
   authcache::shm::UniqueFd theirs(ends[1]);
   channel_ = authcache::shm::UniqueFd(ends[0]);
   pid_ = ::fork();
@@ -150,13 +154,16 @@ std::string ReaderProcess::ask(char what, const Question& question) {
 
 std::string Tally::text() const {
   std::ostringstream out;
-  out << "valid " << valid << ", miss " << miss << " (repaired " << repaired << ", not " << not_repaired << "), invalid " << invalid << ", forbidden "
-      << forbidden << ", unavailable " << unavailable << ", failed " << failed << ", first reason " << authcache_reason_name(first_bad_reason);
+  out << "valid " << valid << ", miss " << miss << " (repaired " << repaired << ", not " << not_repaired
+      << "), invalid " << invalid << ", forbidden " << forbidden << ", unavailable " << unavailable
+      << ", failed " << failed << ", first reason " << authcache_reason_name(first_bad_reason);
   return out.str();
 }
 
-SpinningReaders::SpinningReaders(const std::filesystem::path& runtime_dir, const std::vector<Question>& questions, unsigned processes) {
-  void* const shared = ::mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+SpinningReaders::SpinningReaders(const std::filesystem::path& runtime_dir,
+                                 const std::vector<Question>& questions, unsigned processes) {
+  void* const shared =
+      ::mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) throw std::runtime_error("cannot map");
   tally_ = new (shared) Tally{};
   for (unsigned i = 0; i < processes; ++i) {

@@ -1,6 +1,6 @@
-// Other processes that use the SDK. ReaderProcess does as it is told, one question after the other; SpinningReaders
-// look the same tokens up without a pause and count what they see. The children are forked without exec, so make them
-// before a test has threads; they die with the test. One thread.
+// Other processes that use the SDK. ReaderProcess does as it is told, one question after the other;
+// SpinningReaders look the same tokens up without a pause and count what they see. The children are forked
+// without exec, so make them before a test has threads; they die with the test. One thread.
 #pragma once
 
 #include <sys/types.h>
@@ -28,7 +28,8 @@ class ReaderProcess {
 
   [[nodiscard]] std::string lookup(const Question& question) { return ask('L', question); }
   [[nodiscard]] std::string validate(const Question& question) { return ask('V', question); }
-  // Forks in the reader, which has sockets open by then, and lets that child ask: "its answer|the reader's own".
+  // Forks in the reader, which has sockets open by then, and lets that child ask: "its answer|the reader's
+  // own".
   [[nodiscard]] std::string fork_and_validate(const Question& question) { return ask('F', question); }
   [[nodiscard]] std::string subject() { return ask('S', {}); }
   [[nodiscard]] std::string refused() { return ask('R', {}); }
@@ -45,21 +46,24 @@ class ReaderProcess {
 // Shared between the test and its spinning children.
 struct Tally {
   std::atomic<std::uint64_t> valid, miss, invalid, forbidden, unavailable, failed;
-  std::atomic<std::uint64_t> repaired;     // misses that validate answered "valid"
+  std::atomic<std::uint64_t> repaired;  // misses that validate answered "valid"
   std::atomic<std::uint64_t> not_repaired;
   std::atomic<std::uint64_t> newest_generation;  // of a valid answer
   std::atomic<std::uint32_t> running;            // children that have seen all tokens valid once
   std::atomic<bool> stop;
   std::atomic<int> first_bad_reason;
 
-  [[nodiscard]] std::uint64_t bad() const { return invalid + forbidden + unavailable + failed + not_repaired; }
+  [[nodiscard]] std::uint64_t bad() const {
+    return invalid + forbidden + unavailable + failed + not_repaired;
+  }
   [[nodiscard]] std::string text() const;
 };
 
 class SpinningReaders {
  public:
   // A miss is followed by a validate.
-  SpinningReaders(const std::filesystem::path& runtime_dir, const std::vector<Question>& questions, unsigned processes);
+  SpinningReaders(const std::filesystem::path& runtime_dir, const std::vector<Question>& questions,
+                  unsigned processes);
   SpinningReaders(const SpinningReaders&) = delete;
   SpinningReaders& operator=(const SpinningReaders&) = delete;
   ~SpinningReaders();

@@ -39,11 +39,11 @@ struct Settings {
   std::string heartbeat_timeout = "10s";
   std::uint64_t capacity = 10'000;
   std::string log_level = "info";
-  std::string limits = {};            // lines of [limits]
-  std::string api = {};               // further lines of [profile.api]
+  std::string limits = {};  // lines of [limits]
+  std::string api = {};     // further lines of [profile.api]
   std::string algorithms = R"("RS256", "ES256", "EdDSA")";
-  std::string sessions = {};          // further lines of [profile.sessions]
-  std::string more = {};              // further sections
+  std::string sessions = {};  // further lines of [profile.sessions]
+  std::string more = {};      // further sections
 };
 
 struct Scene {
@@ -59,11 +59,16 @@ struct Scene {
   [[nodiscard]] std::filesystem::path state_db() const { return daemon.state_dir() / "state.db"; }
   [[nodiscard]] std::filesystem::path sessions_db() const { return daemon.state_dir() / "sessions.db"; }
   // Creates sessions with authctl; their tokens.
-  [[nodiscard]] std::vector<std::string> create_sessions(unsigned count, std::vector<std::string> options = {}) const;
-  [[nodiscard]] std::string create_session(std::vector<std::string> options = {}) const { return create_sessions(1, std::move(options)).at(0); }
+  [[nodiscard]] std::vector<std::string> create_sessions(unsigned count,
+                                                         std::vector<std::string> options = {}) const;
+  [[nodiscard]] std::string create_session(std::vector<std::string> options = {}) const {
+    return create_sessions(1, std::move(options)).at(0);
+  }
 };
 
 [[nodiscard]] inline Question api(std::string token) { return {.profile = "api", .token = std::move(token)}; }
-[[nodiscard]] inline Question session(std::string token) { return {.profile = "sessions", .token = std::move(token)}; }
+[[nodiscard]] inline Question session(std::string token) {
+  return {.profile = "sessions", .token = std::move(token)};
+}
 
 }  // namespace authcache_test

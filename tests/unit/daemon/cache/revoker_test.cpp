@@ -222,4 +222,20 @@ TEST(Revoker, AShorterMaximumLifetimeShortensNoRule) {
   EXPECT_EQ(cache.rules.list(0, 10).at(0).life_ns, 3'600 * kSecond);
 }
 
+// Revoked while its end lies beyond the maximum, such a token is admissible again once its end has come near: by then a
+// rule with an end would be gone.
+TEST(Revoker, ARuleHasNoEndWhereATokenMayNameNoTimeOfIssue) {
+  authcached::ProfileConfig config;
+  config.upstream = authcached::UpstreamKind::kJwks;
+  config.token_type = authcached::TokenType::kLegacy;
+  EXPECT_EQ(authcached::rule_life_ns(config), 0);
+  config.token_type = authcached::TokenType::kAccessToken;
+  config.max_token_lifetime = std::chrono::seconds(100);
+  config.leeway = std::chrono::seconds(5);
+  EXPECT_EQ(authcached::rule_life_ns(config), 110 * kSecond);
+  config.upstream = authcached::UpstreamKind::kSqlite;
+  config.query = "SELECT subject FROM s WHERE k = ?1";
+  EXPECT_EQ(authcached::rule_life_ns(config), 0);
+}
+
 }  // namespace
