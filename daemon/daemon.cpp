@@ -196,6 +196,7 @@ shm::Result<void> Daemon::Impl::take_over(StateDb db, bool set_aside) {
     newest_change = refused->change;
     since_start.push_back("the state database lost rules that a table obeyed; everything issued before this start is refused");
   }
+  for (const auto& file : found.evidence) ::unlink(file.c_str());
   const std::int64_t unreachable_ns = found.unreachable_ns;
   if (found.list_missing) {
     const auto boot = shm::current_boot_id();

@@ -45,16 +45,22 @@ class Meeting {
     if (!table) return set_aside(file, table.error());
     if (!obeys_our_database(table->view)) {
       found_.rules_lost = true;
-      return retire(file, *table, "it obeyed another state database, or a later state of this one");
+      retire(*table, file, "it obeyed another state database, or a later state of this one");
+      return found_.evidence.push_back(file);
     }
-    if (found_.adoptable) return retire(file, *table, "a later one is there");
+    if (found_.adoptable) {
+      retire(*table, file, "a later one is there");
+      ::unlink(file.c_str());
+      return;
+    }
     found_.adoptable = std::move(*table);
   }
 
   void drop_adoptable() {
     if (!found_.adoptable) return;
     const auto file = input_.runtime_dir / shm::table_file_name(found_.adoptable->view.generation);
-    retire(file, *found_.adoptable, "the state database lost rules that it obeyed");
+    retire(*found_.adoptable, file, "the state database lost rules that it obeyed");
+    found_.evidence.push_back(file);
     found_.adoptable.reset();
   }
 
@@ -66,9 +72,8 @@ class Meeting {
            A::load_relaxed(view.header().durable_change) <= input_.last_change;
   }
 
-  void retire(const std::filesystem::path& file, const shm::TableFile& table, const std::string& why) {
+  void retire(const shm::TableFile& table, const std::filesystem::path& file, const std::string& why) {
     A::store_release(table.view.header().state, static_cast<std::uint64_t>(shm::TableState::kRetired));
-    ::unlink(file.c_str());
     found_.notes.push_back("retired " + file.filename().string() + ": " + why);
   }
 

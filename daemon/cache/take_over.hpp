@@ -20,6 +20,9 @@ struct Predecessors {
   std::int64_t unreachable_ns = 0;  // a table that nobody can retire may be believed for this long, from the start
   std::vector<std::uint64_t> unreachable;  // their numbers: they stay listed until that time has passed
   bool list_missing = false;  // nothing says which tables there were: kLostList is to be listed in their place
+  // Retired tables that show the loss. Their names may go only once what stands for the lost rules is durable: a start
+  // that dies before must leave them for the next one to find.
+  std::vector<std::filesystem::path> evidence;
   std::vector<std::string> notes;   // sentences for the log
 };
 

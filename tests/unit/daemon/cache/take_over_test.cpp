@@ -80,6 +80,16 @@ TEST_F(TakeOver, B25_ADatabaseMadeAnewBesideATableAdoptsNothing) {
   EXPECT_TRUE(retired(left));
 }
 
+// A start killed before it stored what stands for the lost rules leaves the next one the same picture.
+TEST_F(TakeOver, B25_TheTablesThatShowALossKeepTheirNamesUntilTheCallerRemovesThem) {
+  const auto left = leave_table(7, 6);
+  const auto older = leave_table(5, 0, authcached::Uuid{9});
+  EXPECT_EQ(meet_predecessors(input_).evidence.size(), 2u);
+  const Predecessors again = meet_predecessors(input_);
+  EXPECT_TRUE(again.rules_lost);
+  EXPECT_EQ(again.evidence.size(), 2u);
+}
+
 TEST_F(TakeOver, OfTwoTablesTheNewestIsAdoptedAndTheOtherRetired) {
   const auto older = leave_table(7);
   const auto newer = leave_table(8);
