@@ -76,6 +76,10 @@ bool Admission::lives_too_long(const Proof& proof, const ProfileConfig& profile,
   return life > max;
 }
 
+// A deadline is stored one tick early, and a reader's clock may be one tick on by the time it looks: a record with less
+// to live would be named to a waiter that can only find it past.
+std::int64_t Admission::least_life_ns() const { return 2 * static_cast<std::int64_t>(tables_.newest().writer.view().tick_ns); }
+
 Admitted Admission::admit(const Candidate& candidate, const Proof& proof) {
   if (proof.verdict != Verdict::kValid && proof.verdict != Verdict::kInvalid) {
     return {Verdict::kUnavailable, proof.reason, {}};
@@ -95,7 +99,7 @@ Admitted Admission::admit(const Candidate& candidate, const Proof& proof) {
       refuse(Reason::kRevoked);
     } else if (lives_too_long(proof, config, wall_.now_ns())) {
       refuse(Reason::kLifetime);
-    } else if (record_life_ns(proof, config, wall_.now_ns()) <= 0) {
+    } else if (record_life_ns(proof, config, wall_.now_ns()) <= least_life_ns()) {
       refuse(Reason::kExpired);
     } else if (config.upstream == UpstreamKind::kSqlite && config.query.empty()) {
       // Our own sessions are issued for the profile that created them; every other token must say whom it is for.

@@ -44,6 +44,8 @@ class Admission {
   Admitted store(const Candidate& candidate, const Proof& proof);
   [[nodiscard]] static bool lives_too_long(const Proof& proof, const ProfileConfig& profile, std::int64_t wall_now_ns);
 
+  [[nodiscard]] std::int64_t least_life_ns() const;
+
   Tables& tables_;
   OversizeTexts& texts_;
   const RuleSet& rules_;

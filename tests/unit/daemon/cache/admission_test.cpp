@@ -33,6 +33,15 @@ TEST(Admission, AnEndedTokenIsInvalidWhateverItsUpstreamSaid) {
   EXPECT_NE(cache.seen("tok"), Verdict::kValid);
 }
 
+// Valid with less than a tick to live would name a place where the waiter finds nothing.
+TEST(Admission, ATokenThatEndsBeforeItsRecordCouldBeReadIsExpired) {
+  Cache cache;
+  const auto tick = static_cast<std::int64_t>(cache.tables.newest().writer.view().tick_ns);
+  EXPECT_EQ(cache.admit("last", cache.valid(2 * tick)).reason, Reason::kExpired);
+  EXPECT_EQ(cache.admit("later", cache.valid(2 * tick + 1)).verdict, Verdict::kValid);
+  EXPECT_EQ(cache.seen("later"), Verdict::kValid);
+}
+
 TEST(Admission, B11_AClockSetBackDoesNotRaiseAnExpiredToken) {
   Cache cache;
   const auto proof = cache.valid(10 * kSecond);
