@@ -270,7 +270,6 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
   replacement.emplace(*loop, clock, *tables, *admission, *state, profiles);
   services.emplace(Services{.loop = *loop,
                             .clock = clock,
-                            .wall = wall,
                             .tables = *tables,
                             .texts = texts,
                             .rules = rules,

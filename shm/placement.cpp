@@ -87,14 +87,7 @@ void TableWriter::move(std::uint64_t from, std::uint64_t to) {
   const ColdRecord cold = load_cold(view().cold(from));
   Slot& target = view().slot(to);
   const std::uint64_t sequence = begin_publish(target);
-  Cold& cold_target = view().cold(to);
-  const Cold& cold_source = view().cold(from);
-  A::store_release(cold_target.text, A::load_relaxed(cold_source.text));
-  A::store_release(cold_target.expires_wall_ns, A::load_relaxed(cold_source.expires_wall_ns));
-  A::store_release(cold_target.issued_wall_ns, A::load_relaxed(cold_source.issued_wall_ns));
-  A::store_release(cold_target.profile_id, A::load_relaxed(cold_source.profile_id));
-  for (std::size_t i = 0; i < cold.token.size(); ++i) A::store_release(cold_target.token[i], cold.token[i]);
-  A::store_release(cold_target.checksum, cold.checksum);
+  store_cold(to, cold);
   end_publish(target, hot, sequence);
   // Published before killed: a reader between the two finds either copy, and they are equal.
   kill_slot(view().slot(from), SlotState::kMoved);

@@ -74,36 +74,29 @@ void TableWriter::raise_key(const PrincipalId& signing_key) {
 }
 
 // When all indices are in use, the oldest is taken: raising its epoch first voids every record that it stood in.
-std::uint32_t TableWriter::issuer_index(const PrincipalId& id) {
-  if (const auto known = issuers_.index.find(id); known != issuers_.index.end()) return known->second;
-  std::uint32_t index = issuers_.used;
-  if (issuers_.used < kIssuersMax) {
-    ++issuers_.used;
+std::uint32_t TableWriter::principal_index(PrincipalTable& table, const PrincipalId& id, std::uint32_t max, EpochAt epoch_at,
+                                           EntryAt entry_at) {
+  if (const auto known = table.index.find(id); known != table.index.end()) return known->second;
+  std::uint32_t index = table.used;
+  if (table.used < max) {
+    ++table.used;
   } else {
-    index = issuers_.hand;
-    issuers_.hand = issuers_.hand + 1 == kIssuersMax ? 1 : issuers_.hand + 1;
-    A::store_release(view().issuer_epoch(index), next_epoch());
-    std::erase_if(issuers_.index, [&](const auto& entry) { return entry.second == index; });
+    index = table.hand;
+    table.hand = table.hand + 1 == max ? 1 : table.hand + 1;
+    A::store_release((view().*epoch_at)(index), next_epoch());
+    std::erase_if(table.index, [&](const auto& entry) { return entry.second == index; });
   }
-  store_id(view().issuer(index), id);
-  issuers_.index.emplace(id, index);
+  store_id((view().*entry_at)(index), id);
+  table.index.emplace(id, index);
   return index;
 }
 
+std::uint32_t TableWriter::issuer_index(const PrincipalId& id) {
+  return principal_index(issuers_, id, kIssuersMax, &TableView::issuer_epoch, &TableView::issuer);
+}
+
 std::uint32_t TableWriter::key_index(const PrincipalId& id) {
-  if (const auto known = keys_.index.find(id); known != keys_.index.end()) return known->second;
-  std::uint32_t index = keys_.used;
-  if (keys_.used < kKeysMax) {
-    ++keys_.used;
-  } else {
-    index = keys_.hand;
-    keys_.hand = keys_.hand + 1 == kKeysMax ? 1 : keys_.hand + 1;
-    A::store_release(view().key_epoch(index), next_epoch());
-    std::erase_if(keys_.index, [&](const auto& entry) { return entry.second == index; });
-  }
-  store_id(view().key(index), id);
-  keys_.index.emplace(id, index);
-  return index;
+  return principal_index(keys_, id, kKeysMax, &TableView::key_epoch, &TableView::key);
 }
 
 void TableWriter::adopt_principals() {
@@ -111,9 +104,7 @@ void TableWriter::adopt_principals() {
     for (std::uint32_t i = 1; i < max; ++i) {
       const PrincipalEntry& entry = entry_at(i);
       if (is_free(entry)) continue;
-      table.index.emplace(PrincipalId{A::load_relaxed(entry.id[0]), A::load_relaxed(entry.id[1]),
-                                      A::load_relaxed(entry.id[2]), A::load_relaxed(entry.id[3])},
-                          i);
+      table.index.emplace(load_principal(entry), i);
       table.used = i + 1;
     }
   };

@@ -86,9 +86,19 @@ std::uint64_t TableWriter::checksum(const HotRecord& hot, const ColdRecord& cold
   return record_checksum(hot, cold, text, view().secret);
 }
 
+// Between begin_publish and end_publish of the slot.
+void TableWriter::store_cold(std::uint64_t slot, const ColdRecord& record) {
+  Cold& cold = view().cold(slot);
+  A::store_release(cold.text, pack_text(record.text_unit, record.text_bytes));
+  A::store_release(cold.expires_wall_ns, static_cast<std::uint64_t>(record.expires_wall_ns));
+  A::store_release(cold.issued_wall_ns, static_cast<std::uint64_t>(record.issued_wall_ns));
+  A::store_release(cold.profile_id, record.profile_id);
+  for (std::size_t i = 0; i < record.token.size(); ++i) A::store_release(cold.token[i], record.token[i]);
+  A::store_release(cold.checksum, record.checksum);
+}
+
 void TableWriter::publish(std::uint64_t index, const Laid& record) {
   Slot& slot = view().slot(index);
-  Cold& cold = view().cold(index);
   const std::uint64_t sequence = begin_publish(slot);
   const std::uint64_t first_word = record.cold.text_unit * (kTextUnitBytes / 8);
   for (std::uint64_t i = 0; i * 8 < record.text.size(); ++i) {
@@ -96,12 +106,7 @@ void TableWriter::publish(std::uint64_t index, const Laid& record) {
     std::memcpy(&word, record.text.data() + i * 8, std::min<std::size_t>(8, record.text.size() - i * 8));
     A::store_release(view().text_word(first_word + i), word);
   }
-  A::store_release(cold.text, pack_text(record.cold.text_unit, record.cold.text_bytes));
-  A::store_release(cold.expires_wall_ns, static_cast<std::uint64_t>(record.cold.expires_wall_ns));
-  A::store_release(cold.issued_wall_ns, static_cast<std::uint64_t>(record.cold.issued_wall_ns));
-  A::store_release(cold.profile_id, record.cold.profile_id);
-  for (std::size_t i = 0; i < record.cold.token.size(); ++i) A::store_release(cold.token[i], record.cold.token[i]);
-  A::store_release(cold.checksum, record.cold.checksum);
+  store_cold(index, record.cold);
   end_publish(slot, record.hot, sequence);
 }
 

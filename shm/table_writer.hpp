@@ -30,6 +30,12 @@ namespace authcache::shm {
 
 using PrincipalId = std::array<std::uint64_t, 4>;  // SHA-256 of an issuer's name, or an RFC 7638 thumbprint
 
+[[nodiscard]] inline PrincipalId load_principal(const PrincipalEntry& entry) {
+  PrincipalId id;
+  for (std::size_t i = 0; i < id.size(); ++i) id[i] = StdAtomics::load_relaxed(entry.id[i]);
+  return id;
+}
+
 // One record before it is laid out for a generation: the writer turns names into that generation's indices and bits.
 // Views must outlive the call.
 struct RecordSpec {
@@ -126,6 +132,11 @@ class TableWriter {
   std::optional<std::uint32_t> intern(DictionaryKind kind, std::string_view text);
   std::uint32_t issuer_index(const PrincipalId& id);
   std::uint32_t key_index(const PrincipalId& id);
+  struct PrincipalTable;
+  using EpochAt = StdAtomics::Word& (TableView::*)(std::uint32_t) const;
+  using EntryAt = PrincipalEntry& (TableView::*)(std::uint32_t) const;
+  std::uint32_t principal_index(PrincipalTable& table, const PrincipalId& id, std::uint32_t max, EpochAt epoch_at, EntryAt entry_at);
+  void store_cold(std::uint64_t slot, const ColdRecord& record);
   std::uint64_t next_epoch();
   void publish(std::uint64_t slot, const Laid& record);
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "daemon/cache/identity_text.hpp"
+#include "daemon/cache/principal_id.hpp"
 #include "daemon/cache/token_hash.hpp"
 #include "daemon/cache/ttl.hpp"
 
@@ -14,12 +15,6 @@ using shm::Reason;
 using shm::Verdict;
 
 namespace {
-
-shm::PrincipalId principal(const Sha256& hash) {
-  shm::PrincipalId id;
-  std::memcpy(id.data(), hash.data(), sizeof id);
-  return id;
-}
 
 // The two hashes as rules hold them; must outlive the facts that point at them.
 struct Hashes {
@@ -141,8 +136,8 @@ Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
   spec.is_jws = proof.signing_input.has_value();
   if (proof.verdict == Verdict::kValid) {
     spec.has_confirmation = proof.identity.confirmation.has_value();
-    if (!proof.identity.issuer.empty()) spec.issuer = principal(sha256(proof.identity.issuer));
-    if (proof.key_thumbprint) spec.signing_key = principal(*proof.key_thumbprint);
+    if (!proof.identity.issuer.empty()) spec.issuer = principal_id(sha256(proof.identity.issuer));
+    if (proof.key_thumbprint) spec.signing_key = principal_id(*proof.key_thumbprint);
     spec.scopes = proof.identity.scopes;
     spec.permissions = proof.identity.permissions;
     spec.audience = proof.identity.audience;
@@ -185,10 +180,7 @@ bool Admission::may_keep(const shm::TableView& view, const Profiles& profiles, c
   ((packed.flags & shm::kIsJws) != 0 ? facts.signing_input : facts.token) = &token;
   Sha256 key{};
   if (const std::uint32_t index = shm::unpack_principals(hot.principals).key; index != 0) {
-    for (std::size_t i = 0; i < 4; ++i) {
-      const std::uint64_t word = shm::StdAtomics::load_relaxed(view.key(index).id[i]);
-      std::memcpy(key.data() + i * 8, &word, 8);
-    }
+    key = principal_hash(shm::load_principal(view.key(index)));
     facts.key = &key;
     if (!(*profile)->upstream->has_key(key)) return false;
   }

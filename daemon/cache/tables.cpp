@@ -18,10 +18,6 @@ struct Reread {
   std::vector<std::string> scopes, permissions, audience;
 };
 
-shm::PrincipalId load_principal(const shm::PrincipalEntry& entry) {
-  return {A::load_relaxed(entry.id[0]), A::load_relaxed(entry.id[1]), A::load_relaxed(entry.id[2]), A::load_relaxed(entry.id[3])};
-}
-
 void reread(const shm::TableView& view, const shm::HotRecord& hot, const shm::ColdRecord& cold, std::string_view text, Reread& out) {
   const shm::Facts facts = shm::unpack_facts(hot.facts);
   const shm::Principals principals = shm::unpack_principals(hot.principals);
@@ -48,8 +44,8 @@ void reread(const shm::TableView& view, const shm::HotRecord& hot, const shm::Co
               .issued_wall_ns = cold.issued_wall_ns,
               .profile_id = cold.profile_id,
               .token = cold.token};
-  if (principals.issuer != 0) out.spec.issuer = load_principal(view.issuer(principals.issuer));
-  if (principals.key != 0) out.spec.signing_key = load_principal(view.key(principals.key));
+  if (principals.issuer != 0) out.spec.issuer = shm::load_principal(view.issuer(principals.issuer));
+  if (principals.key != 0) out.spec.signing_key = shm::load_principal(view.key(principals.key));
 }
 
 }  // namespace

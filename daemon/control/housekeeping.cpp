@@ -1,9 +1,8 @@
 #include "daemon/control/housekeeping.hpp"
 
-#include <cstring>
-
 #include "daemon/base/config_ranges.hpp"
 #include "daemon/base/log.hpp"
+#include "daemon/cache/principal_id.hpp"
 #include "daemon/cache/take_over.hpp"
 #include "daemon/upstream/jwks_upstream.hpp"
 #include "daemon/upstream/sqlite_upstream.hpp"
@@ -23,12 +22,6 @@ constexpr auto kPurgeInterval = 10s;
 constexpr auto kTableCheckInterval = 1s;
 // A tenth of the least heartbeat_timeout that may be configured: a reload can bring any.
 constexpr auto kBeatInterval = std::chrono::nanoseconds(kHeartbeatTimeoutRange.low) / 10;
-
-shm::PrincipalId principal(const Sha256& thumbprint) {
-  shm::PrincipalId id;
-  std::memcpy(id.data(), thumbprint.data(), sizeof id);
-  return id;
-}
 
 }  // namespace
 
@@ -90,7 +83,7 @@ void Housekeeping::poll_key_sets() {
 }
 
 void Housekeeping::apply(const Profile& profile, const KeySetChange& change) {
-  for (const Sha256& key : change.removed) services_.tables.raise_key(principal(key));
+  for (const Sha256& key : change.removed) services_.tables.raise_key(principal_id(key));
   if (change.added) services_.tables.kill_negatives();  // "unknown key" may have become wrong
   if (change.failed) {
     const auto& jwks = dynamic_cast<const JwksUpstream&>(*profile.upstream);

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "daemon/base/config.hpp"
-#include "daemon/base/wall_clock.hpp"
 #include "daemon/cache/admission.hpp"
 #include "daemon/cache/oversize_texts.hpp"
 #include "daemon/cache/resolver.hpp"
@@ -25,7 +24,6 @@ struct ReloadReport {
 struct Services {
   Loop& loop;
   const Clock& clock;
-  WallClock& wall;
   Tables& tables;
   OversizeTexts& texts;
   RuleSet& rules;
