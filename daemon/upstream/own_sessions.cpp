@@ -161,6 +161,22 @@ struct Secret {
   }
 };
 
+struct Names {
+  std::string token;
+  std::string sid;
+};
+
+Result<Names> draw_names() {
+  for (;;) {
+    Secret secret;
+    if (Result<void> filled = fill_random(secret.bytes); !filled)
+      return std::unexpected(std::move(filled.error()));
+    Names names{base64url_encode(secret.part(0, kTokenBytes)), base64url_encode(secret.part(kTokenBytes, kSidBytes))};
+    // An operator types a sid on a command line, where a leading '-' makes it an option.
+    if (!names.sid.starts_with('-')) return names;
+  }
+}
+
 }  // namespace
 
 Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file) {
@@ -212,11 +228,9 @@ Result<std::vector<NewSession>> OwnSessions::create(const SessionSpec& spec, std
   std::vector<NewSession> made;
   made.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
-    Secret secret;
-    if (Result<void> filled = fill_random(secret.bytes); !filled)
-      return std::unexpected(std::move(filled.error()));
-    std::string token = base64url_encode(secret.part(0, kTokenBytes));
-    std::string sid = base64url_encode(secret.part(kTokenBytes, kSidBytes));
+    Result<Names> names = draw_names();
+    if (!names) return std::unexpected(std::move(names.error()));
+    auto& [token, sid] = *names;
     const Sha256 hash = sha256(token);
     Statement& insert = statements_.insert;
     insert.bind_blob(1 + kTokenHash, hash);

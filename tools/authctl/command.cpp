@@ -102,13 +102,20 @@ std::string which_sentence(const CLI::App& command) {
   return "say which: " + names + see_help(command);
 }
 
+// A sid of another store may begin with a dash and is then taken for an option.
+std::string dash_hint(const CLI::App& app) {
+  const auto extras = app.remaining(true);
+  const bool dashed = std::ranges::any_of(extras, [](const std::string& extra) { return extra.starts_with('-'); });
+  return dashed ? ", and a value that begins with '-' is written behind a lone --" : "";
+}
+
 std::string parse_sentence(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = *deepest_parsed(app);
   const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
   if (code == CLI::ExitCodes::ExtrasError) return extras_sentence(app, command);
   const bool lacks_child = command.get_require_subcommand_min() > 0 && command.get_subcommands().empty();
   if (code == CLI::ExitCodes::RequiredError && lacks_child) return which_sentence(command);
-  return error.what() + see_help(command);
+  return error.what() + dash_hint(app) + see_help(command);
 }
 
 }  // namespace

@@ -89,6 +89,13 @@ TEST(OwnSessions, CreatedSessionIsFoundWithAllItsFacts) {
   EXPECT_EQ(made[0].proof.verdict, Verdict::kValid);
 }
 
+TEST(OwnSessions, NoSidIsTakenForAnOptionOnACommandLine) {
+  const TemporaryDirectory directory;
+  SessionStore store = open_ok({}, directory / "sessions.db");
+  const std::vector<NewSession> made = store.create(alice(), 1'000).value();
+  for (const NewSession& session : made) EXPECT_NE(session.sid.front(), '-');
+}
+
 TEST(OwnSessions, TokensAreDistinctAndNoFileHoldsOne) {
   const TemporaryDirectory directory;
   SessionStore store = open_ok({}, directory / "sessions.db");

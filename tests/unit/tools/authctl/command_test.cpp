@@ -98,6 +98,14 @@ TEST(Command, AnUnknownKindOfRevocationIsNamed) {
   EXPECT_NE(run_authctl({"revoke"}).err.find("exactly one of: --token"), std::string::npos);
 }
 
+TEST(Command, AValueThatBeginsWithADashIsTakenBehindALoneDoubleDash) {
+  const auto bare = run_authctl({"session", "revoke", "-dashed"});
+  EXPECT_EQ(bare.exit, Exit::kUsage);
+  EXPECT_NE(bare.err.find("behind a lone --"), std::string::npos) << bare.err;
+  // No daemon answers here: anything but a usage error shows that the words were understood.
+  EXPECT_NE(run_authctl({"session", "revoke", "--", "-dashed"}).exit, Exit::kUsage);
+}
+
 TEST(Command, SharedOptionsMayStandBehindTheVerb) {
   for (const Arguments& arguments : {Arguments{"--json", "stats"}, {"stats", "--json"}}) {
     const auto ran = run_authctl(arguments);
