@@ -23,8 +23,8 @@ constexpr std::size_t kStaleNegativesMax = 1024;
 }  // namespace
 
 std::optional<std::uint64_t> TableWriter::slot_for(const BucketPair& pair, bool negative, std::uint64_t now_ns) {
-  for (const std::uint64_t bucket : {pair.first, pair.second}) {
-    if (const auto slot = free_slot_in(bucket, now_ns)) return slot;
+  for (const unsigned choice : {0u, kSlotsPerBucket}) {
+    if (const auto slot = free_slot_in(pair, choice, now_ns)) return slot;
   }
   if (const auto slot = open_path(pair, now_ns)) return slot;
   const auto victim = victim_in(pair, negative);
@@ -32,8 +32,9 @@ std::optional<std::uint64_t> TableWriter::slot_for(const BucketPair& pair, bool 
   return victim;
 }
 
-std::optional<std::uint64_t> TableWriter::free_slot_in(std::uint64_t bucket, std::uint64_t now_ns) {
-  for (std::uint64_t slot = bucket * kSlotsPerBucket; slot < (bucket + 1) * kSlotsPerBucket; ++slot) {
+std::optional<std::uint64_t> TableWriter::free_slot_in(const BucketPair& pair, unsigned first_choice, std::uint64_t now_ns) {
+  for (unsigned i = first_choice; i < first_choice + kSlotsPerBucket; ++i) {
+    const std::uint64_t slot = pair.slot(i);
     if (!is_live(slot)) return slot;
     if (is_spent(slot, now_ns)) {
       kill_at(slot, SlotState::kExpired);
@@ -66,8 +67,9 @@ std::optional<std::uint64_t> TableWriter::open_path(const BucketPair& pair, std:
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t from = steps[i].slot;
     const BucketPair both = buckets_of(peek(from).key, view().secret.data(), view().geometry.buckets);
-    const std::uint64_t other = both.first == from / kSlotsPerBucket ? both.second : both.first;
-    const auto free = free_slot_in(other, now_ns);
+    const bool stands_in_first = both.first == from / kSlotsPerBucket;
+    const std::uint64_t other = stands_in_first ? both.second : both.first;
+    const auto free = free_slot_in(both, stands_in_first ? kSlotsPerBucket : 0, now_ns);
     if (!free) {
       if (!on_path(other * kSlotsPerBucket, i) && !on_path(other * kSlotsPerBucket + 1, i)) add_bucket(other, i);
       continue;

@@ -78,27 +78,41 @@ enum class SlotRead : std::uint8_t {
   kChanged,  // it was ours and changed meanwhile: worth another look
 };
 
-template <class A>
-SlotRead read_slot(const BasicSlot<A>& slot, const Key& key, HotRecord& out) {
-  const std::uint64_t control = A::load_acquire(slot.control);
-  if (control_state(control) != SlotState::kLive) return SlotRead::kOther;
-  out.key = {A::load_acquire(slot.key[0]), A::load_acquire(slot.key[1]), A::load_acquire(slot.key[2])};
-  // One branch for all three words: the time does not tell how much of a key matched.
-  if (((out.key[0] ^ key[0]) | (out.key[1] ^ key[1]) | (out.key[2] ^ key[2])) != 0) return SlotRead::kOther;
-  out.deadline = A::load_acquire(slot.deadline);
-  out.facts = A::load_acquire(slot.facts);
-  out.principals = A::load_acquire(slot.principals);
-  out.grants = A::load_acquire(slot.grants);
-  if (A::load_relaxed(slot.control) != control) return SlotRead::kChanged;
-  out.control = control;
-  return SlotRead::kRead;
-}
-
 // True while the record that `control` stood for is still live. A relaxed load: it follows acquire loads of that
 // record's words, which keep it behind them.
 template <class A>
 bool still_live(const BasicSlot<A>& slot, std::uint64_t control) {
   return A::load_relaxed(slot.control) == control;
+}
+
+// The control word of a live slot that holds this key; 0, which no live slot has, for any other.
+template <class A>
+[[gnu::always_inline]] inline std::uint64_t control_if_live(const BasicSlot<A>& slot, const Key& key) {
+  const std::uint64_t control = A::load_acquire(slot.control);
+  if (control_state(control) != SlotState::kLive) return 0;
+  const Key held = {A::load_acquire(slot.key[0]), A::load_acquire(slot.key[1]), A::load_acquire(slot.key[2])};
+  // One branch for all three words: the time does not tell how much of a key matched.
+  const bool other = ((held[0] ^ key[0]) | (held[1] ^ key[1]) | (held[2] ^ key[2])) != 0;
+  return other ? 0 : control;
+}
+
+// The rest of the record that control_if_live found; false if it changed meanwhile, and then `out` means nothing.
+template <class A>
+[[gnu::always_inline]] inline bool read_rest(const BasicSlot<A>& slot, std::uint64_t control, const Key& key, HotRecord& out) {
+  out.control = control;
+  out.key = key;
+  out.deadline = A::load_acquire(slot.deadline);
+  out.facts = A::load_acquire(slot.facts);
+  out.principals = A::load_acquire(slot.principals);
+  out.grants = A::load_acquire(slot.grants);
+  return still_live(slot, control);
+}
+
+template <class A>
+SlotRead read_slot(const BasicSlot<A>& slot, const Key& key, HotRecord& out) {
+  const std::uint64_t control = control_if_live(slot, key);
+  if (control == 0) return SlotRead::kOther;
+  return read_rest(slot, control, key, out) ? SlotRead::kRead : SlotRead::kChanged;
 }
 
 // Step 1 of a publication. The slot must not be live. Returns the sequence of the record to come. Words of the

@@ -142,7 +142,8 @@ class TableWriter {
 
   // placement.cpp
   std::optional<std::uint64_t> slot_for(const BucketPair& pair, bool negative, std::uint64_t now_ns);
-  std::optional<std::uint64_t> free_slot_in(std::uint64_t bucket, std::uint64_t now_ns);
+  // A free slot among the choices of one bucket: those from first_choice on.
+  std::optional<std::uint64_t> free_slot_in(const BucketPair& pair, unsigned first_choice, std::uint64_t now_ns);
   std::optional<std::uint64_t> open_path(const BucketPair& pair, std::uint64_t now_ns);
   void move(std::uint64_t from, std::uint64_t to);
   std::optional<std::uint64_t> victim_in(const BucketPair& pair, bool negative) const;

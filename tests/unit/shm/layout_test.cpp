@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <vector>
 
@@ -226,6 +227,10 @@ TEST(Layout, TheTwoBucketsOfAKeyAlwaysDiffer) {
       ASSERT_LT(pair.first, buckets);
       ASSERT_LT(pair.second, buckets);
       ASSERT_NE(pair.first, pair.second) << buckets;
+      const std::set<std::uint64_t> choices{pair.slot(0), pair.slot(1), pair.slot(2), pair.slot(3)};
+      ASSERT_EQ(choices, (std::set<std::uint64_t>{pair.first * 2, pair.first * 2 + 1, pair.second * 2, pair.second * 2 + 1}));
+      ASSERT_EQ(pair.slot(0) / 2, pair.first);
+      ASSERT_EQ(pair.slot(1) / 2, pair.first);
     }
   }
 }
