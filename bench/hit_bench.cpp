@@ -68,6 +68,7 @@ class Bench {
     writer_ = std::make_unique<TableWriter>(std::move(*file));
     writer_->set_profiles({{kProfile, kProfileId, ProfileState::kCurrent, {}}});
     fill();
+    writer_->beat(coarse_now_ns());  // the thread below may start late
     publish_table(writer_->view());
     if (auto named = name_table(writer_->file(), directory); !named) die(named.error().message);
     heart_ = std::jthread([this](const std::stop_token& stop) {

@@ -1,5 +1,6 @@
 // The C ABI: checks arguments, keeps exceptions in, and turns answers into the structs of authcache.h. What
 // is decided is decided elsewhere.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -104,16 +105,21 @@ int make_question(authcache_client* of, const char* token, std::size_t token_len
 int report(const Answer& answer, authcache_identity* identity) noexcept {
   const int verdict = static_cast<int>(answer.verdict);
   if (identity == nullptr) return verdict;
-  const bool has = answer.has_record;
-  const shm::HotRecord& record = answer.found.record;
   identity->verdict = verdict;
   identity->reason = static_cast<int>(answer.reason);
-  identity->has_confirmation = has && (shm::unpack_facts(record.facts).flags & shm::kHasConfirmation) != 0 ? 1 : 0;
-  identity->deadline_ns = has ? record.deadline : 0;
-  identity->generation = has ? answer.generation : 0;
-  identity->slot = has ? answer.found.slot : 0;
-  identity->sequence = has ? record.sequence() : 0;
-  for (std::size_t i = 0; i < record.key.size(); ++i) identity->key[i] = has ? record.key[i] : 0;
+  if (!answer.has_record) [[unlikely]] {
+    identity->has_confirmation = 0;
+    identity->deadline_ns = identity->generation = identity->slot = identity->sequence = 0;
+    std::ranges::fill(identity->key, 0);
+    return verdict;
+  }
+  const shm::HotRecord& record = answer.found.record;
+  identity->has_confirmation = (shm::unpack_facts(record.facts).flags & shm::kHasConfirmation) != 0 ? 1 : 0;
+  identity->deadline_ns = record.deadline;
+  identity->generation = answer.generation;
+  identity->slot = answer.found.slot;
+  identity->sequence = record.sequence();
+  for (std::size_t i = 0; i < record.key.size(); ++i) identity->key[i] = record.key[i];
   return verdict;
 }
 

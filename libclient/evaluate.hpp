@@ -45,11 +45,12 @@ struct Evaluation {
 // holding them all. False decides nothing; true is what evaluate() would say.
 [[nodiscard]] inline bool met_by_bits(const shm::HotRecord& record, const PackedTerms& terms,
                                       const authcache_thumbprint* thumbprint) noexcept {
-  const shm::Facts facts = shm::unpack_facts(record.facts);
-  const bool plain = (facts.verdict == shm::Verdict::kValid) & ((facts.flags & shm::kHasConfirmation) == 0) & (thumbprint == nullptr);
-  const bool granted = !terms.has(kScopeWithoutBit | kPermissionWithoutBit) & ((terms.grants() & ~record.grants) == 0);
-  const bool addressed = !terms.has(kAudienceAsked) | ((shm::unpack_principals(record.principals).audiences & terms.audiences()) != 0);
-  return plain & granted & addressed;
+  // Whatever may stand in the way, as bits of one word: one branch, where one for each would be mispredicted in turn.
+  const std::uint64_t open = (record.facts & shm::kNotPlainlyValid) | (terms.grants() & ~record.grants) |
+                             terms.flags(kScopeWithoutBit | kPermissionWithoutBit);
+  const bool addressed =
+      !terms.has(kAudienceAsked) | ((shm::unpack_principals(record.principals).audiences & terms.audiences()) != 0);
+  return (open == 0) & (thumbprint == nullptr) & addressed;
 }
 
 // `terms` must be compiled under a dictionary word loaded after the record's words. `text` is the record's,

@@ -46,8 +46,11 @@ Asked asked_of(const Question& question, const Attachment& table, const Terms& t
   return evaluate(found.record, terms, asked, text);
 }
 
-[[gnu::noinline]] Evaluation evaluate_in_full(const Attachment& table, const Question& question,
-                                              const shm::Found& found, const Terms& terms) noexcept {
+// What the bits leave open. Takes the terms anew, so that a lookup that they decide never has to lay its own out.
+[[gnu::noinline]] Evaluation evaluate_in_full(const Attachment& table, const Question& question, const shm::Found& found,
+                                              std::uint64_t config, std::uint64_t dictionary) noexcept {
+  Terms terms = question.requirement->terms(table, config);
+  if (terms.dictionary != dictionary) terms = question.requirement->compile(table, config, dictionary);
   const Asked asked = asked_of(question, table, terms);
   const Evaluation by_bits = evaluate(found.record, terms, asked, std::nullopt);
   return by_bits.needs_text ? evaluate_with_text(table, found, terms, asked) : by_bits;
@@ -62,15 +65,12 @@ Asked asked_of(const Question& question, const Attachment& table, const Terms& t
 // under a newer word than the record's loads saw would be right too, but can't be told from the former by the
 // tag; so exactly the word loaded here is asked for.
 [[gnu::always_inline]] inline Evaluation evaluate_found(const Attachment& table, const Question& question, const shm::Found& found,
-                          const PackedTerms& terms) noexcept {
+                                                        std::uint64_t config, const PackedTerms& terms) noexcept {
   const std::uint64_t dictionary = A::load_acquire(table.view.header().dictionary);
-  if (terms.dictionary() != dictionary) [[unlikely]] {
-    const Terms fresh = question.requirement->compile(table, terms.words[1], dictionary);
-    return evaluate_in_full(table, question, found, fresh);
-  }
-  if (met_by_bits(found.record, terms, question.thumbprint)) [[likely]]
+  const bool met = terms.dictionary() == dictionary && met_by_bits(found.record, terms, question.thumbprint);
+  if (met) [[likely]]
     return {Verdict::kValid, Reason::kNone};
-  return evaluate_in_full(table, question, found, unpack_terms(terms.words));
+  return evaluate_in_full(table, question, found, config, dictionary);
 }
 
 bool find_at(const shm::TableView& view, const shm::Key& key, const shm::Place& place,
@@ -81,30 +81,28 @@ bool find_at(const shm::TableView& view, const shm::Key& key, const shm::Place& 
   return out.record.sequence() == place.sequence;
 }
 
+// A table that nobody writes any more is the graver reason: its directory may be old.
+[[gnu::noinline]] void refuse_unknown_profile(const shm::TableView& view, Answer& answer) noexcept {
+  const std::uint64_t heartbeat_ns = A::load_acquire(view.header().heartbeat_ns);
+  const Reason dead = shm::liveness(view, heartbeat_ns, shm::coarse_now_ns());
+  refuse(answer, Verdict::kUnavailable, dead != Reason::kNone ? dead : Reason::kUnknownProfile);
+}
+
 // One look under one directory; the caller checks that the directory and the table stood.
 [[gnu::always_inline]] inline void look_once(const Attachment& table, const Question& question, const shm::Place* place,
                std::uint64_t config, Answer& answer) noexcept {
   const shm::TableView& view = table.view;
   const PackedTerms terms = question.requirement->packed_terms(table, config);
-  const bool profile_known = terms.has(kProfileKnown);
-  shm::BucketPair buckets{};
-  shm::Key key{};
-  if (profile_known) [[likely]] {
-    key = shm::key_of(shm::token_digest(terms.profile_id(), question.token));
-    buckets = shm::buckets_of(key, view.secret.data(), view.geometry.buckets);
-    shm::prefetch_buckets(view, buckets);
-  }
+  if (!terms.has(kProfileKnown)) [[unlikely]]
+    return refuse_unknown_profile(view, answer);
+  const shm::Key key = shm::key_of(shm::token_digest(terms.profile_id(), question.token));
+  const shm::BucketPair buckets = shm::buckets_of(key, view.secret.data(), view.geometry.buckets);
+  shm::prefetch_buckets(view, buckets);
   // Before the clock: a heartbeat stored after the clock was read would look like another time namespace's.
   const std::uint64_t heartbeat_ns = A::load_acquire(view.header().heartbeat_ns);
   const std::uint64_t now_ns = shm::coarse_now_ns();
-  if (const Reason dead = shm::liveness(view, heartbeat_ns, now_ns); dead != Reason::kNone) {
-    refuse(answer, Verdict::kUnavailable, dead);
-    return;
-  }
-  if (!profile_known) {
-    refuse(answer, Verdict::kUnavailable, Reason::kUnknownProfile);
-    return;
-  }
+  if (const Reason dead = shm::liveness(view, heartbeat_ns, now_ns); dead != Reason::kNone) [[unlikely]]
+    return refuse(answer, Verdict::kUnavailable, dead);
   const bool found = place == nullptr ? shm::find(view, key, buckets, answer.found)
                                       : find_at(view, key, *place, answer.found);
   if (!found || !shm::is_current(view, answer.found.record, now_ns)) return;
@@ -114,7 +112,7 @@ bool find_at(const shm::TableView& view, const shm::Key& key, const shm::Place& 
     refuse(answer, Verdict::kUnavailable, Reason::kCatchingUp);
     return;
   }
-  const Evaluation evaluation = evaluate_found(table, question, answer.found, terms);
+  const Evaluation evaluation = evaluate_found(table, question, answer.found, config, terms);
   answer.verdict = evaluation.verdict;
   answer.reason = evaluation.reason;
   answer.has_record = evaluation.verdict != Verdict::kMiss;

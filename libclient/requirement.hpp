@@ -104,7 +104,8 @@ struct PackedTerms {
   [[nodiscard]] std::uint64_t grants() const { return words[4] | words[5]; }
   [[nodiscard]] std::uint64_t audiences() const { return words[6] & 0xffff; }
   [[nodiscard]] std::uint32_t profile_entry() const { return static_cast<std::uint8_t>(words[6] >> 16); }
-  [[nodiscard]] bool has(std::uint64_t flags) const { return (words[6] >> 32 & flags) != 0; }
+  [[nodiscard]] std::uint64_t flags(std::uint64_t of) const { return words[6] >> 32 & of; }
+  [[nodiscard]] bool has(std::uint64_t flag) const { return flags(flag) != 0; }
 };
 
 class Requirement : public authcache_requirement {

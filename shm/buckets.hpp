@@ -3,7 +3,6 @@
 // of every hit.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "shm/layout.hpp"
@@ -22,15 +21,14 @@ namespace authcache::shm {
 struct BucketPair {
   std::uint64_t first;
   std::uint64_t second;  // never equal to first
-  // Which slot of each bucket is looked at first, by a bit of each half of the hash: with a side of its own,
-  // four records in ten stand where their reader looks first; if all preferred the left one, three in ten
-  // would.
-  std::array<unsigned, 2> sides;
+  // The slot of each bucket that is looked at first, by a bit of each half of the hash: with a side of its own, four
+  // records in ten stand where their reader looks first; if all preferred the left one, three in ten would.
+  std::uint64_t first_slot;
+  std::uint64_t second_slot;
 
   // The slots that the key may stand in, in the order in which reader and writer go through them.
   [[nodiscard]] constexpr std::uint64_t slot(unsigned i) const {
-    const bool in_first = i < kSlotsPerBucket;
-    return (in_first ? first : second) * kSlotsPerBucket + ((sides[in_first ? 0 : 1] ^ i) & 1);
+    return (i < kSlotsPerBucket ? first_slot : second_slot) ^ (i & 1);
   }
 };
 static_assert(kSlotsPerBucket == 2, "a side is one bit");
@@ -46,7 +44,7 @@ inline constexpr unsigned kChoices = 2 * kSlotsPerBucket;
   const std::uint64_t first = (low * buckets) >> 32;
   std::uint64_t second = (high * buckets) >> 32;
   if (second == first) second = first + 1 == buckets ? 0 : first + 1;
-  return {first, second, {static_cast<unsigned>(low & 1), static_cast<unsigned>(high & 1)}};
+  return {first, second, first * kSlotsPerBucket + (low & 1), second * kSlotsPerBucket + (high & 1)};
 }
 
 }  // namespace authcache::shm

@@ -48,6 +48,11 @@ constexpr Facts unpack_facts(std::uint64_t word) {
           static_cast<std::uint16_t>(word >> 52)};
 }
 
+// Any of these bits, and the record is not a valid one that is bound to no key: one test on the hit path.
+inline constexpr std::uint64_t kNotPlainlyValid =
+    pack_facts({.epoch = 0, .verdict = static_cast<Verdict>(0xf), .reason = Reason::kNone, .flags = kHasConfirmation});
+static_assert(static_cast<unsigned>(Verdict::kValid) == 0);
+
 // The indices are masked to the arrays' sizes, so that no word, whoever wrote it, leads a reader out of them.
 constexpr std::uint64_t pack_principals(const Principals& principals) {
   return std::uint64_t{principals.issuer & 0xfff} | (std::uint64_t{principals.key & 0xfff} << 12) |
