@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "shm/layout.hpp"
+
 namespace authcached {
 
 template <class T>
@@ -17,11 +19,13 @@ struct ConfigRange {
 };
 
 inline constexpr ConfigRange<std::uint64_t> kCapacityRange{
-    1'000, 30'000'000, "below, the table is smaller than its own header pages; above, one file passes 4 GB"};
+    authcache::shm::kCapacityMin, authcache::shm::kCapacityMax,
+    "below, the table is smaller than its own header pages; above, one file passes 4 GB"};
 inline constexpr ConfigRange<std::uint32_t> kNegativePercentRange{
     0, 50, "negative records must never be the majority that positive ones have to live beside"};
 inline constexpr ConfigRange<std::uint32_t> kTextBytesPerRecordRange{
-    64, 4'096, "below, not even a subject and an issuer fit; above, one identity costs more than its token"};
+    authcache::shm::kTextBytesPerRecordMin, authcache::shm::kTextBytesPerRecordMax,
+    "below, not even a subject and an issuer fit; above, one identity costs more than its token"};
 inline constexpr ConfigRange<std::chrono::milliseconds> kHeartbeatTimeoutRange{
     std::chrono::milliseconds{1'000}, std::chrono::milliseconds{60'000},
     "below, a busy machine looks like a dead daemon; above, a dead daemon is trusted for minutes"};
@@ -56,9 +60,9 @@ inline constexpr ConfigRange<std::chrono::seconds> kLeewayRange{
 
 inline constexpr std::size_t kConfigBytesMax =
     1 << 20;                                     // 64 profiles take some 100 KB; more is not a config file
-inline constexpr std::size_t kProfilesMax = 64;  // each has a state word in the table's header
-inline constexpr std::size_t kProfileNameBytesMax = 63;  // travels in frames and in fixed buffers of the SDK
-inline constexpr std::size_t kAudiencesMax = 16;         // each takes a bit of the table's dictionary
+inline constexpr std::size_t kProfilesMax = authcache::shm::kProfilesMax;  // each has a state word in the table's header
+inline constexpr std::size_t kProfileNameBytesMax = authcache::shm::kProfileNameMax;  // travels in frames and in fixed buffers of the SDK
+inline constexpr std::size_t kAudiencesMax = authcache::shm::kProfileAudiencesMax;         // each takes a bit of the table's dictionary
 inline constexpr std::size_t kAudienceBytesMax = 255;    // one length byte in frames
 inline constexpr std::size_t kIssuerBytesMax =
     1'024;  // compared with every token; real ones are URLs under 200
