@@ -93,6 +93,7 @@ struct Daemon::Impl {
   ServiceNotifier notifier = ServiceNotifier::from_environment();
   std::unique_ptr<Loop> loop;
   Worker state_worker{"state"};
+  Worker table_worker{"table"};
   Uuid database{};
   std::vector<std::string> since_start;  // complaints
   gid_t group = static_cast<gid_t>(-1);
@@ -267,7 +268,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
   revoker.emplace(*tables, rules, *state, *loop, clock, last_change);
   revoker->set_profiles(profiles);
   revoker->set_rules_max(config.limits.rules);
-  replacement.emplace(*loop, clock, *tables, *admission, *state, profiles);
+  replacement.emplace(*loop, table_worker, clock, *tables, *admission, *state, profiles);
   services.emplace(Services{.loop = *loop,
                             .clock = clock,
                             .tables = *tables,

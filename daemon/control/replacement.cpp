@@ -20,14 +20,22 @@ constexpr std::int64_t kRetryAfterNs = std::int64_t{60} * 1'000'000'000;
 void Replacement::begin(const Config& config, const Uuid& database, gid_t group, Done done) {
   if (running_ || clock_.monotonic_ns() < not_before_ns_) return;
   const std::uint64_t number = std::max(static_cast<std::uint64_t>(clock_.boot_ns()), tables_.newest().writer.view().generation + 1);
-  auto successor = make_generation(config, database, number, group);
-  if (!successor) return give_up(successor.error(), done);
+  running_ = true;
+  worker_.post([this, config, database, number, group, done = std::move(done)]() mutable {
+    loop_.post([this, made = make_generation(config, database, number, group), done = std::move(done)]() mutable {
+      if (!made) return give_up(made.error(), done);
+      list(std::move(*made), std::move(done));
+    });
+  });
+}
+
+// Listed before anybody can map it: a later daemon must know of every file that may be in use.
+void Replacement::list(std::unique_ptr<Generation> successor, Done done) {
   const auto boot = shm::current_boot_id();
   if (!boot) return give_up(boot.error(), done);
-  running_ = true;
-  const KnownGeneration known{number, static_cast<std::int64_t>((*successor)->writer.view().heartbeat_timeout_ns), shm::boot_id_text(*boot)};
-  // Listed before anybody can map it: a later daemon must know of every file that may be in use.
-  auto holder = std::make_shared<std::unique_ptr<Generation>>(std::move(*successor));
+  const shm::TableView& view = successor->writer.view();
+  const KnownGeneration known{view.generation, static_cast<std::int64_t>(view.heartbeat_timeout_ns), shm::boot_id_text(*boot)};
+  auto holder = std::make_shared<std::unique_ptr<Generation>>(std::move(successor));
   state_.put_generation(known, [this, holder, done](shm::Result<void> listed) {
     if (listed) return start(std::move(*holder), done);
     give_up(listed.error(), done);

@@ -18,8 +18,8 @@ class Replacement {
  public:
   using Done = std::function<void(authcache::shm::Result<void>)>;
 
-  Replacement(Loop& loop, const Clock& clock, Tables& tables, Admission& admission, StateWriter& state, const Profiles& profiles)
-      : loop_(loop), clock_(clock), tables_(tables), admission_(admission), state_(state), profiles_(profiles) {}
+  Replacement(Loop& loop, Executor& worker, const Clock& clock, Tables& tables, Admission& admission, StateWriter& state, const Profiles& profiles)
+      : loop_(loop), worker_(worker), clock_(clock), tables_(tables), admission_(admission), state_(state), profiles_(profiles) {}
 
   // Begins one unless one is under way or failed a moment ago. done tells how it ended, for the log.
   void begin(const Config& config, const Uuid& database, gid_t group, Done done);
@@ -27,12 +27,14 @@ class Replacement {
   [[nodiscard]] const std::string& last_error() const { return last_error_; }  // of the last attempt; empty if it went well
 
  private:
+  void list(std::unique_ptr<Generation> successor, Done done);
   void start(std::unique_ptr<Generation> successor, Done done);
   void copy_next(Done done);
   void finish(Done done);
   void give_up(const authcache::shm::Error& error, const Done& done);
 
   Loop& loop_;
+  Executor& worker_;
   const Clock& clock_;
   Tables& tables_;
   Admission& admission_;

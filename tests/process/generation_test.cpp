@@ -128,5 +128,42 @@ TEST(Generation, ADaemonKilledDuringTheReplacementLeavesNothingThatForgetsARevoc
   EXPECT_EQ(scene.daemon.stat("table", "capacity"), 20'000);
 }
 
+// Larger, smaller than what is live, another timeout: each replacement runs while tokens come, go and are read.
+TEST(Generation, OneAfterTheOtherUnderLoadNoneForgetsARevocationAndNoneRefusesAGoodToken) {
+  Scene scene({.heartbeat_timeout = "2s"});
+  scene.start();
+  const std::vector<Question> kept = sessions_of(scene, 300);
+  SpinningReaders spinning(scene.daemon.runtime_dir(), kept, 1);
+  ASSERT_TRUE(spinning.warm());
+  ReaderProcess reader(scene.daemon.runtime_dir());
+  std::vector<Question> revoked;
+  for (const std::uint64_t capacity : {40'000, 1'000, 5'000}) {
+    const std::int64_t before = scene.daemon.stat("table", "generation");
+    scene.settings.capacity = capacity;
+    scene.configure();
+    ASSERT_EQ(scene.daemon.authctl({"reload"}).exit, 0);
+    // Some before the successor is there, some while it is filled, some while both are written.
+    unsigned rounds = 0;
+    const bool done = eventually([&] {
+      const std::vector<Question> fresh = sessions_of(scene, 2);
+      EXPECT_EQ(reader.validate(fresh[0]), "valid");
+      EXPECT_EQ(reader.validate(fresh[1]), "valid");
+      EXPECT_EQ(scene.daemon.revoke(fresh[0].token).exit, 0);
+      EXPECT_NE(reader.lookup(fresh[0]), "valid");
+      revoked.push_back(fresh[0]);
+      ++rounds;
+      const auto table = scene.daemon.authctl({"stats", "--json"}).json().at("table");
+      return table.at("generation").to_number<std::int64_t>() != before && !table.at("replacing").as_bool();
+    });
+    ASSERT_TRUE(done) << capacity;
+    EXPECT_GE(rounds, 3u);
+    for (const Question& each : revoked) ASSERT_NE(reader.lookup(each), "valid") << capacity;
+  }
+  for (const Question& each : revoked) EXPECT_EQ(reader.validate(each), "invalid/revoked");
+  EXPECT_TRUE(spinning.sees_valid(10'000));
+  EXPECT_TRUE(spinning.finish());
+  EXPECT_EQ(spinning.tally().bad(), 0u) << spinning.tally().text();
+}
+
 }  // namespace
 }  // namespace authcache_test
