@@ -81,7 +81,7 @@ struct Daemon::Impl {
         runtime_lock(std::move(runtime)),
         state_lock(std::move(state_dir)),
         loop(std::move(event_loop)),
-        rules(kRulesRange.high + 1),  // the Revoker keeps the configured bound; one more for the rule that stands for all
+        rules(kRulesRange.high + Revoker::kReserve),  // the Revoker keeps the configured bound
         factory(*loop, clock) {}
 
   Config config;
@@ -232,7 +232,10 @@ shm::Result<std::unique_ptr<Generation>> Daemon::Impl::first_generation(Predeces
                               static_cast<std::int64_t>(shm::StdAtomics::load_relaxed(header.boot_offset_ns))};
     auto recency = Recency::create(found.adoptable->view.geometry.slots);
     auto generation = std::make_unique<Generation>(std::move(*found.adoptable), recency ? std::optional(std::move(*recency)) : std::nullopt);
-    if (stepped(before, offsets)) generation->writer.raise_all();
+    if (stepped(before, offsets)) {
+      generation->writer.raise_all();
+      wall.resume(before.wall_ns + clock.monotonic_ns());
+    }
     return generation;
   }
   const std::uint64_t number = std::max(static_cast<std::uint64_t>(clock.boot_ns()), after + 1);
@@ -266,6 +269,8 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
   state.emplace(std::move(db), state_worker, *loop);
   resolver.emplace(*tables, *admission, clock, config.limits);
   revoker.emplace(*tables, rules, *state, *loop, clock, last_change);
+  resolver->set_fault_hook(options.fault_hook);
+  revoker->set_fault_hook(options.fault_hook);
   revoker->set_profiles(profiles);
   revoker->set_rules_max(config.limits.rules);
   replacement.emplace(*loop, table_worker, clock, *tables, *admission, *state, profiles);

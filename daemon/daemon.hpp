@@ -6,6 +6,7 @@
 #include <string>
 
 #include "daemon/base/config.hpp"
+#include "daemon/base/fault_point.hpp"
 #include "shm/result.hpp"
 
 namespace authcached {
@@ -13,6 +14,7 @@ namespace authcached {
 struct DaemonOptions {
   std::string config_file;
   bool first_start = false;  // no process can have a table of an earlier daemon mapped: do not wait for its heartbeat
+  FaultHook fault_hook = {};  // tests only; main.cpp sets none
 };
 
 class Daemon {

@@ -1,8 +1,4 @@
 // authcached: the command line, and nothing else.
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
@@ -10,6 +6,7 @@
 #include "daemon/base/config_file.hpp"
 #include "daemon/base/config_manual.hpp"
 #include "daemon/base/log.hpp"
+#include "daemon/base/process_shield.hpp"
 #include "daemon/base/version.hpp"
 #include "daemon/daemon.hpp"
 
@@ -19,14 +16,6 @@ using namespace authcached;
 
 constexpr int kExitUsage = 2;
 constexpr int kExitFailed = 5;
-
-// Identities and secrets must not reach a core file, and no other process of this user may trace this one.
-void shield_memory() {
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::prctl(PR_SET_DUMPABLE, 0);
-  ::umask(0077);
-}
 
 int check(const std::string& file) {
   const ParsedConfig judged = judge_config_file(file);
@@ -50,7 +39,10 @@ int explain(const std::string& name) {
 }
 
 int serve(const std::string& file, bool first_start) {
-  shield_memory();
+  if (const auto shielded = shield_process(); !shielded) {
+    std::cerr << shielded.error().message << '\n';
+    return kExitFailed;
+  }
   auto config = load_config(file);
   if (!config) {
     std::cerr << config.error().message << '\n';
@@ -70,6 +62,10 @@ int serve(const std::string& file, bool first_start) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (has_borrowed_rights()) {
+    std::cerr << "authcached must not be setuid, setgid or have file capabilities; start it as the user it is to run as\n";
+    return kExitUsage;
+  }
   CLI::App app("authcached: validates tokens once and shares the answers through shared memory", "authcached");
   std::string file = "/etc/authcache/authcached.toml";
   std::string key;

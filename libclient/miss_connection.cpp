@@ -18,6 +18,9 @@ using shm::wire::Type;
 constexpr std::size_t kFilesMax = 4;  // a daemon sends one; more are cut off by the kernel or closed here
 constexpr std::size_t kErrorTextMax = 200;  // of a daemon's sentence, shown
 
+// Names nobody: a user namespace shows it for everybody that it has no number for, this process itself included.
+constexpr uid_t kOverflowUid = 65534;
+
 std::string words_for(int error) { return std::generic_category().message(error); }
 
 // A sentence from the other side, for people: printable bytes, not too many.
@@ -39,7 +42,7 @@ bool trusted_peer(int fd, uid_t daemon_uid, uid_t& peer) {
   socklen_t size = sizeof credentials;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return false;
   peer = credentials.uid;
-  return peer == 0 || peer == ::geteuid() || peer == daemon_uid;
+  return peer == 0 || peer == daemon_uid || (peer == ::geteuid() && peer != kOverflowUid);
 }
 
 void collect_files(msghdr& message, std::vector<shm::UniqueFd>& files) {

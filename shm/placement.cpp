@@ -3,7 +3,9 @@
 // bucket, and the chain is moved from its far end, each step published before the old copy is killed. So a reader
 // may miss a record that moves under its look (slow, never wrong) and never sees it twice with different facts.
 #include <array>
+#include <new>
 
+#include "shm/record_writer.hpp"
 #include "shm/table_writer.hpp"
 
 namespace authcache::shm {
@@ -85,21 +87,11 @@ std::optional<std::uint64_t> TableWriter::open_path(const BucketPair& pair, std:
 }
 
 void TableWriter::move(std::uint64_t from, std::uint64_t to) {
-  const HotRecord hot = peek(from);
-  const ColdRecord cold = load_cold(view().cold(from));
-  Slot& target = view().slot(to);
-  const std::uint64_t sequence = begin_publish(target);
-  store_cold(to, cold);
-  end_publish(target, hot, sequence);
-  // Published before killed: a reader between the two finds either copy, and they are equal.
-  kill_slot(view().slot(from), SlotState::kMoved);
+  move_record(view(), from, to);
   if (recency_ != nullptr) recency_[to] = recency_[from];
-  if (is_negative(to)) queue_negative(to);
   A::store_relaxed(view().header().moved, A::load_relaxed(view().header().moved) + 1);
-  if (observer_ != nullptr) {
-    observer_->removed(from);
-    observer_->placed(to);
-  }
+  if (observer_ != nullptr) observer_->moved(from, to);
+  if (is_negative(to)) queue_negative(to);
 }
 
 std::optional<std::uint64_t> TableWriter::victim_in(const BucketPair& pair, bool negative) const {
@@ -150,7 +142,12 @@ void TableWriter::enforce_negative_quota() {
 }
 
 void TableWriter::queue_negative(std::uint64_t slot) {
-  negative_order_.push_back({slot, A::load_relaxed(view().slot(slot).control)});
+  try {
+    negative_order_.push_back({slot, A::load_relaxed(view().slot(slot).control)});
+  } catch (const std::bad_alloc&) {
+    // A negative record that the queue does not know would pass its quota by, and outlive what ends all of them.
+    return kill_at(slot, SlotState::kEvicted);
+  }
   // Moves and kills leave entries behind that no quota would ever pop.
   if (negative_order_.size() > 2 * negative_ + kStaleNegativesMax) {
     std::erase_if(negative_order_, [&](const NegativeSlot& each) {

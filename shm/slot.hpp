@@ -147,6 +147,7 @@ template <class A>
 bool extend_deadline(BasicSlot<A>& slot, std::uint64_t sequence, std::uint64_t deadline) {
   if (A::load_relaxed(slot.control) != make_control(sequence, SlotState::kLive)) return false;
   if (deadline < A::load_relaxed(slot.deadline)) return false;
+  // Release, for a reader of an older record in this slot that comes upon it: that one must then see its record's end.
   A::store_release(slot.deadline, deadline);
   return true;
 }

@@ -1,4 +1,5 @@
 // Taking over a predecessor's file: whatever store it died at, what remains afterwards is whole, single and allowed.
+#include "shm/record_writer.hpp"
 #include "shm/table_writer.hpp"
 
 namespace authcache::shm {
@@ -6,25 +7,44 @@ namespace {
 
 using A = StdAtomics;
 
+// Every epoch in the file was once the counter, which is stored before it. A counter below one of them, or at its end,
+// is a stray write: raising it would void nothing.
+bool epochs_are_sound(const TableView& view) {
+  const std::uint64_t counter = A::load_relaxed(view.header().epoch_counter);
+  bool sound = counter > 0 && counter < kEpochMax && A::load_relaxed(view.header().all_epoch) <= counter;
+  for (std::uint32_t i = 0; i < kIssuersMax; ++i) sound = sound && A::load_relaxed(view.issuer_epoch(i)) <= counter;
+  for (std::uint32_t i = 0; i < kKeysMax; ++i) sound = sound && A::load_relaxed(view.key_epoch(i)) <= counter;
+  return sound;
+}
+
+// Only once no record is left that could be older than an epoch.
+void begin_epochs_anew(const TableView& view) {
+  A::store_release(view.header().epoch_counter, 1);
+  A::store_release(view.header().all_epoch, 0);
+  for (std::uint32_t i = 0; i < kIssuersMax; ++i) A::store_release(view.issuer_epoch(i), 0);
+  for (std::uint32_t i = 0; i < kKeysMax; ++i) A::store_release(view.key_epoch(i), 0);
+}
+
 }  // namespace
 
 AdoptionReport TableWriter::adopt(std::uint64_t now_ns, const Keep& keep) {
   AdoptionReport report;
   adopt_principals();
+  const bool sound = epochs_are_sound(view());
   for (std::uint64_t slot = 0; slot < view().geometry.slots; ++slot) {
     const std::uint64_t control = A::load_relaxed(view().slot(slot).control);
-    if (control_state(control) == SlotState::kBusy) {
-      // The sequence stays: a reader that looked before the crash must never meet the same one again.
-      A::store_release(view().slot(slot).control, make_control(control_sequence(control), SlotState::kEvicted));
+    if (bury_busy_slot(view().slot(slot))) {
       ++report.dropped_busy;
     } else if (control_state(control) == SlotState::kLive) {
-      if (adopt_slot(slot, now_ns, keep, report)) {
+      if (!sound) ++report.dropped_checksum;
+      if (sound && adopt_slot(slot, now_ns, keep, report)) {
         ++report.kept;
       } else {
         kill_slot(view().slot(slot), SlotState::kEvicted);
       }
     }
   }
+  if (!sound) begin_epochs_anew(view());
   Header& header = view().header();
   A::store_relaxed(header.live, live_);
   A::store_relaxed(header.negative, negative_);
@@ -37,7 +57,8 @@ bool TableWriter::adopt_slot(std::uint64_t slot, std::uint64_t now_ns, const Kee
   const HotRecord hot = peek(slot);
   ColdRecord cold;
   const auto text = read_text(view(), slot, hot.control, buffer, cold);
-  if (!text || checksum(hot, cold, *text) != cold.checksum) {
+  const bool from_the_future = unpack_facts(hot.facts).epoch > epoch();
+  if (!text || from_the_future || checksum(hot, cold, *text) != cold.checksum) {
     ++report.dropped_checksum;
     return false;
   }
@@ -56,11 +77,10 @@ bool TableWriter::adopt_slot(std::uint64_t slot, std::uint64_t now_ns, const Kee
     return false;
   }
   ++live_;
-  if (is_negative(slot)) {
-    ++negative_;
-    queue_negative(slot);
-  }
+  const bool negative = is_negative(slot);
+  if (negative) ++negative_;
   if (observer_ != nullptr) observer_->placed(slot);
+  if (negative) queue_negative(slot);
   return true;
 }
 
@@ -68,12 +88,7 @@ bool TableWriter::is_displaced_or_double(std::uint64_t slot, const Key& key) con
   const BucketPair pair = buckets_of(key, view().secret.data(), view().geometry.buckets);
   const std::uint64_t bucket = slot / kSlotsPerBucket;
   if (bucket != pair.first && bucket != pair.second) return true;
-  for (const std::uint64_t other : {pair.first, pair.second}) {
-    for (std::uint64_t i = other * kSlotsPerBucket; i < (other + 1) * kSlotsPerBucket; ++i) {
-      if (i < slot && is_live(i) && peek(i).key == key) return true;  // the earlier one stays
-    }
-  }
-  return false;
+  return has_earlier_copy(view(), pair, slot, key);  // the earlier one stays
 }
 
 }  // namespace authcache::shm

@@ -13,7 +13,12 @@ namespace {
 
 using A = StdAtomics;
 
-bool trusted_owner(uid_t owner, uid_t expected) { return owner == 0 || owner == ::geteuid() || owner == expected; }
+// What a user namespace shows for everybody that it has no number for, this process itself included.
+constexpr uid_t kOverflowUid = 65534;
+
+bool trusted_owner(uid_t owner, uid_t expected) {
+  return owner == 0 || owner == expected || (owner == ::geteuid() && owner != kOverflowUid);
+}
 
 Result<void> check_inode(const std::string& name, int fd, uid_t expected_owner, std::uint64_t& bytes) {
   struct stat inode;

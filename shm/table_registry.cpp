@@ -1,4 +1,5 @@
 // The numbers that records use instead of names: dictionary bits, issuer and key indices, epochs, profiles.
+#include "shm/record_writer.hpp"
 #include "shm/table_writer.hpp"
 
 namespace authcache::shm {
@@ -34,12 +35,6 @@ std::optional<std::uint32_t> TableWriter::intern(DictionaryKind kind, std::strin
 
 std::uint64_t TableWriter::epoch() const { return A::load_relaxed(view().header().epoch_counter); }
 
-std::uint64_t TableWriter::next_epoch() {
-  const std::uint64_t next = epoch() + 1;
-  A::store_release(view().header().epoch_counter, next);
-  return next;
-}
-
 void TableWriter::inherit(const TableWriter& old) {
   const auto copy = [](A::Word& to, const A::Word& from) { A::store_release(to, A::load_relaxed(from)); };
   for (std::uint32_t i = 0; i < kIssuersMax; ++i) {
@@ -61,33 +56,40 @@ void TableWriter::inherit(const TableWriter& old) {
   beat(A::load_relaxed(old.view().header().heartbeat_ns));
 }
 
-void TableWriter::raise_all() { A::store_release(view().header().all_epoch, next_epoch()); }
+void TableWriter::advance_epoch(std::uint64_t at_least) {
+  if (epoch() < at_least) A::store_release(view().header().epoch_counter, at_least);
+}
+
+void TableWriter::raise_all() { raise_epoch(view().header(), view().header().all_epoch); }
 
 void TableWriter::raise_issuer(const PrincipalId& issuer) {
   const std::uint32_t index = issuer_index(issuer);
-  A::store_release(view().issuer_epoch(index), next_epoch());
+  raise_epoch(view().header(), view().issuer_epoch(index));
 }
 
 void TableWriter::raise_key(const PrincipalId& signing_key) {
   const std::uint32_t index = key_index(signing_key);
-  A::store_release(view().key_epoch(index), next_epoch());
+  raise_epoch(view().header(), view().key_epoch(index));
 }
 
 // When all indices are in use, the oldest is taken: raising its epoch first voids every record that it stood in.
 std::uint32_t TableWriter::principal_index(PrincipalTable& table, const PrincipalId& id, std::uint32_t max, EpochAt epoch_at,
                                            EntryAt entry_at) {
-  if (const auto known = table.index.find(id); known != table.index.end()) return known->second;
+  // The entry comes first: without memory for it nothing changes. An index in the file that this map does not know would
+  // be taken for the name's own by the next daemon, and raised in place of the one that records stand under.
+  const auto [entry, fresh] = table.index.try_emplace(id, 0);
+  if (!fresh) return entry->second;
   std::uint32_t index = table.used;
   if (table.used < max) {
     ++table.used;
   } else {
     index = table.hand;
     table.hand = table.hand + 1 == max ? 1 : table.hand + 1;
-    A::store_release((view().*epoch_at)(index), next_epoch());
-    std::erase_if(table.index, [&](const auto& entry) { return entry.second == index; });
+    raise_epoch(view().header(), (view().*epoch_at)(index));
+    std::erase_if(table.index, [&](const auto& known) { return known.second == index; });
   }
+  entry->second = index;
   store_id((view().*entry_at)(index), id);
-  table.index.emplace(id, index);
   return index;
 }
 

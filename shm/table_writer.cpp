@@ -1,9 +1,7 @@
 #include "shm/table_writer.hpp"
 
-#include <algorithm>
-#include <cstring>
-
 #include "shm/checksum.hpp"
+#include "shm/record_writer.hpp"
 
 namespace authcache::shm {
 namespace {
@@ -86,30 +84,6 @@ std::uint64_t TableWriter::checksum(const HotRecord& hot, const ColdRecord& cold
   return record_checksum(hot, cold, text, view().secret);
 }
 
-// Between begin_publish and end_publish of the slot.
-void TableWriter::store_cold(std::uint64_t slot, const ColdRecord& record) {
-  Cold& cold = view().cold(slot);
-  A::store_release(cold.text, pack_text(record.text_unit, record.text_bytes));
-  A::store_release(cold.expires_wall_ns, static_cast<std::uint64_t>(record.expires_wall_ns));
-  A::store_release(cold.issued_wall_ns, static_cast<std::uint64_t>(record.issued_wall_ns));
-  A::store_release(cold.profile_id, record.profile_id);
-  for (std::size_t i = 0; i < record.token.size(); ++i) A::store_release(cold.token[i], record.token[i]);
-  A::store_release(cold.checksum, record.checksum);
-}
-
-void TableWriter::publish(std::uint64_t index, const Laid& record) {
-  Slot& slot = view().slot(index);
-  const std::uint64_t sequence = begin_publish(slot);
-  const std::uint64_t first_word = record.cold.text_unit * (kTextUnitBytes / 8);
-  for (std::uint64_t i = 0; i * 8 < record.text.size(); ++i) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, record.text.data() + i * 8, std::min<std::size_t>(8, record.text.size() - i * 8));
-    A::store_release(view().text_word(first_word + i), word);
-  }
-  store_cold(index, record.cold);
-  end_publish(slot, record.hot, sequence);
-}
-
 std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t now_ns) {
   const bool negative = spec.verdict != Verdict::kValid;
   const BucketPair pair = buckets_of(spec.key, view().secret.data(), view().geometry.buckets);
@@ -122,7 +96,7 @@ std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t n
     return std::nullopt;
   }
   const Laid laid = lay_out(spec);
-  publish(*slot, laid);
+  publish_record(view(), *slot, laid.hot, laid.cold, laid.text);
   if (recency_ != nullptr) recency_[*slot] = 0;  // what was used here was another record
   ++live_;
   A::store_relaxed(view().header().live, live_);
@@ -132,23 +106,15 @@ std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t n
   }
   bump(view().header().inserted);
   A::store_relaxed(view().header().text_used_bytes, text_area_.used_bytes());
-  // Before anything that may throw: an index that misses a live slot is broken for good.
   if (observer_ != nullptr) observer_->placed(*slot);
   if (negative) queue_negative(*slot);
+  if (!is_live(*slot)) return std::nullopt;
   return Place{view().generation, *slot, control_sequence(A::load_relaxed(view().slot(*slot).control))};
 }
 
 bool TableWriter::kill(const Key& key, SlotState dead) {
   const BucketPair pair = buckets_of(key, view().secret.data(), view().geometry.buckets);
-  bool any = false;
-  for (const std::uint64_t bucket : {pair.first, pair.second}) {
-    for (std::uint64_t slot = bucket * kSlotsPerBucket; slot < (bucket + 1) * kSlotsPerBucket; ++slot) {
-      if (!is_live(slot) || peek(slot).key != key) continue;
-      kill_at(slot, dead);
-      any = true;
-    }
-  }
-  return any;
+  return for_each_copy(view(), pair, key, [&](std::uint64_t slot) { kill_at(slot, dead); });
 }
 
 void TableWriter::kill_at(std::uint64_t slot, SlotState dead) {
@@ -186,6 +152,15 @@ std::uint64_t TableWriter::kill_negatives() {
   return kills;
 }
 
+bool TableWriter::kill_oldest_negatives(std::uint64_t at_most) {
+  for (std::uint64_t i = 0; i < at_most && !negative_order_.empty(); ++i) {
+    const NegativeSlot oldest = negative_order_.front();
+    negative_order_.pop_front();
+    if (A::load_relaxed(view().slot(oldest.slot).control) == oldest.control) kill_at(oldest.slot, SlotState::kEvicted);
+  }
+  return !negative_order_.empty();
+}
+
 std::uint64_t TableWriter::sweep(std::uint64_t now_ns, std::uint64_t slots) {
   std::uint64_t kills = 0;
   for (std::uint64_t i = 0; i < slots; ++i) {
@@ -198,9 +173,7 @@ std::uint64_t TableWriter::sweep(std::uint64_t now_ns, std::uint64_t slots) {
   return kills;
 }
 
-bool TableWriter::is_live(std::uint64_t slot) const {
-  return control_state(A::load_relaxed(view().slot(slot).control)) == SlotState::kLive;
-}
+bool TableWriter::is_live(std::uint64_t slot) const { return is_live_slot(view().slot(slot)); }
 
 bool TableWriter::is_negative(std::uint64_t slot) const {
   return unpack_facts(A::load_relaxed(view().slot(slot).facts)).verdict != Verdict::kValid;
@@ -208,15 +181,7 @@ bool TableWriter::is_negative(std::uint64_t slot) const {
 
 bool TableWriter::is_spent(std::uint64_t slot, std::uint64_t now_ns) const { return !is_current(view(), peek(slot), now_ns); }
 
-HotRecord TableWriter::peek(std::uint64_t index) const {
-  const Slot& slot = view().slot(index);
-  return {.control = A::load_relaxed(slot.control),
-          .deadline = A::load_relaxed(slot.deadline),
-          .key = {A::load_relaxed(slot.key[0]), A::load_relaxed(slot.key[1]), A::load_relaxed(slot.key[2])},
-          .facts = A::load_relaxed(slot.facts),
-          .principals = A::load_relaxed(slot.principals),
-          .grants = A::load_relaxed(slot.grants)};
-}
+HotRecord TableWriter::peek(std::uint64_t slot) const { return peek_slot(view().slot(slot)); }
 
 void TableWriter::beat(std::uint64_t now_ns) { A::store_release(view().header().heartbeat_ns, now_ns); }
 

@@ -65,6 +65,11 @@ class SlotObserver {
   virtual ~SlotObserver() = default;
   virtual void placed(std::uint64_t slot) = 0;
   virtual void removed(std::uint64_t slot) = 0;
+  // A record stepped from one slot to another.
+  virtual void moved(std::uint64_t from, std::uint64_t to) {
+    removed(from);
+    placed(to);
+  }
 };
 
 struct AdoptionReport {
@@ -91,11 +96,15 @@ class TableWriter {
   [[nodiscard]] HotRecord peek(std::uint64_t slot) const;  // the words as they stand
   // Every negative record: something became known that may have made them wrong. Returns kills.
   std::uint64_t kill_negatives();
+  // The oldest of them, so many at most; false once none is left. For slices.
+  bool kill_oldest_negatives(std::uint64_t at_most);
   // Kills what is past its deadline or void, slot by slot from a hand that survives between calls. Returns kills.
   std::uint64_t sweep(std::uint64_t now_ns, std::uint64_t slots);
 
   // --- epochs; raising voids every record admitted before
   [[nodiscard]] std::uint64_t epoch() const;
+  // So that the next raise is above every epoch that another generation has given out.
+  void advance_epoch(std::uint64_t at_least);
   void raise_all();
   void raise_issuer(const PrincipalId& issuer);
   void raise_key(const PrincipalId& signing_key);
@@ -136,9 +145,6 @@ class TableWriter {
   using EpochAt = StdAtomics::Word& (TableView::*)(std::uint32_t) const;
   using EntryAt = PrincipalEntry& (TableView::*)(std::uint32_t) const;
   std::uint32_t principal_index(PrincipalTable& table, const PrincipalId& id, std::uint32_t max, EpochAt epoch_at, EntryAt entry_at);
-  void store_cold(std::uint64_t slot, const ColdRecord& record);
-  std::uint64_t next_epoch();
-  void publish(std::uint64_t slot, const Laid& record);
 
   // placement.cpp
   std::optional<std::uint64_t> slot_for(const BucketPair& pair, bool negative, std::uint64_t now_ns);
@@ -149,7 +155,7 @@ class TableWriter {
   std::optional<std::uint64_t> victim_in(const BucketPair& pair, bool negative) const;
   bool make_room(bool negative, std::uint64_t now_ns);
   void enforce_negative_quota();
-  void queue_negative(std::uint64_t slot);
+  void queue_negative(std::uint64_t slot);  // without memory for it, the record ends
 
   [[nodiscard]] bool is_live(std::uint64_t slot) const;
   [[nodiscard]] bool is_negative(std::uint64_t slot) const;

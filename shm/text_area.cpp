@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 
 namespace authcache::shm {
 
@@ -37,8 +38,12 @@ std::optional<std::uint32_t> TextArea::page_with_room(std::uint8_t size_class) {
 void TextArea::list_if_roomy(std::uint32_t index) {
   Page& page = pages_[index];
   if (page.listed || page.used >= objects_in_page(page.size_class)) return;
-  partial_[page.size_class].push_back(index);
-  page.listed = true;
+  try {
+    partial_[page.size_class].push_back(index);
+    page.listed = true;
+  } catch (const std::bad_alloc&) {
+    // Its room is found again when the next of its objects is freed; a kill must run to its end.
+  }
 }
 
 void TextArea::take(std::uint32_t index, std::uint32_t object) {

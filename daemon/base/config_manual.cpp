@@ -153,7 +153,8 @@ What `key_encoding = "raw"` costs: the database then holds tokens that work as t
 the file, a backup of it or its write-ahead log can use them. Prefer a schema that stores a hash.
 
 A session of such a profile may live for ever, so while one is configured every new revocation of a token, in
-any profile, has no end, and nothing lifts one yet: `limits.rules` then bounds all revocations ever made.
+any profile, has no end. `limits.rules` then bounds all revocations ever made, unless `authctl revocations lift`
+takes some back.
 
 ### How strong a token must be
 

@@ -170,6 +170,8 @@ Result<Statement> Database::prepare(std::string_view sql) {
   code = sqlite3_prepare_v3(state_->handle, tail, length - static_cast<int>(tail - sql.data()), 0, &second,
                             nullptr);
   const Statement discarded(second);
+  // Not a word on the text: whoever reads one there would take a sound database for a foreign one.
+  if ((code & 0xff) == SQLITE_NOMEM) return sqlite_error("the database cannot look at a statement", code);
   if (code != SQLITE_OK || second != nullptr) {
     return fail(ErrorCode::kUsage, "the SQL text holds more than one statement; write exactly one");
   }

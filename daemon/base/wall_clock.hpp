@@ -20,6 +20,11 @@ class WallClock {
     if (now >= latest_ || latest_ - now > kHeldBackMaxNs) latest_ = now;
     return latest_;
   }
+  // What an earlier daemon of this boot would say now: a step back while none ran counts as one under a running one.
+  void resume(std::int64_t expected_ns) {
+    const std::int64_t now = now_ns();
+    if (expected_ns > now && expected_ns - now <= kHeldBackMaxNs) latest_ = expected_ns;
+  }
   // What the kernel says now: a not-before is never stored later than this.
   [[nodiscard]] std::int64_t kernel_now_ns() const { return clock_.wall_ns(); }
 

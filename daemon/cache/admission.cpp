@@ -16,31 +16,31 @@ using shm::Verdict;
 
 namespace {
 
-// The two hashes as rules hold them; must outlive the facts that point at them.
-struct Hashes {
-  Sha256 token;
-  std::optional<Sha256> signing_input;
-};
+bool is_own_session(const ProfileConfig& config) { return config.upstream == UpstreamKind::kSqlite && config.query.empty(); }
 
-Hashes hashes_of(const Candidate& candidate, const Proof& proof) {
-  Hashes hashes{token_hash(*candidate.token), std::nullopt};
-  if (proof.signing_input) hashes.signing_input = token_hash(*proof.signing_input);
-  return hashes;
-}
+RecordNames names_of(const Identity& identity) { return {identity.subject, identity.sid, identity.client_id, identity.jti}; }
 
-// An issuer's clock may run ahead by the leeway, so a token may say that it was issued after the moment of a rule that
-// it came before.
-std::optional<std::int64_t> surely_issued_before(std::optional<std::int64_t> issued_wall_ns, const ProfileConfig& profile) {
+}  // namespace
+
+Admission::Admission(Tables& tables, OversizeTexts& texts, const RuleSet& rules, const Clock& clock, WallClock& wall)
+    : tables_(tables), texts_(texts), rules_(rules), clock_(clock), wall_(wall) {}
+
+// A token may say that it was issued after the moment of a rule that it came before: an issuer's clock may run ahead by
+// the leeway. Our own sessions bear our own clock's time, which is ahead only while a step back is being bridged.
+std::optional<std::int64_t> Admission::surely_issued_before(std::optional<std::int64_t> issued_wall_ns, const ProfileConfig& profile) const {
   if (!issued_wall_ns) return std::nullopt;
+  const std::int64_t ahead =
+      is_own_session(profile) ? wall_.now_ns() - wall_.kernel_now_ns() : std::chrono::nanoseconds(profile.leeway).count();
   std::int64_t earliest = 0;
-  const bool below = __builtin_sub_overflow(*issued_wall_ns, std::chrono::nanoseconds(profile.leeway).count(), &earliest);
+  const bool below = __builtin_sub_overflow(*issued_wall_ns, std::max<std::int64_t>(ahead, 0), &earliest);
   return below ? INT64_MIN : earliest;
 }
 
-AdmissionFacts facts_of(const Candidate& candidate, const Proof& proof, const Hashes& hashes) {
+AdmissionFacts Admission::facts_of(const Candidate& candidate, const Proof& proof, const Sha256& token,
+                                   const std::optional<Sha256>& signing_input) const {
   const Identity& identity = proof.identity;
-  return {.token = &hashes.token,
-          .signing_input = hashes.signing_input ? &*hashes.signing_input : nullptr,
+  return {.token = &token,
+          .signing_input = signing_input ? &*signing_input : nullptr,
           .key = proof.key_thumbprint ? &*proof.key_thumbprint : nullptr,
           .profile = candidate.profile->config.name,
           .issuer = identity.issuer,
@@ -51,14 +51,16 @@ AdmissionFacts facts_of(const Candidate& candidate, const Proof& proof, const Ha
           .issued_wall_ns = surely_issued_before(proof.issued_wall_ns, candidate.profile->config)};
 }
 
-}  // namespace
-
-Admission::Admission(Tables& tables, OversizeTexts& texts, const RuleSet& rules, const Clock& clock, WallClock& wall)
-    : tables_(tables), texts_(texts), rules_(rules), clock_(clock), wall_(wall) {}
-
 bool Admission::denied(const Candidate& candidate, const Proof& proof) const {
-  const Hashes hashes = hashes_of(candidate, proof);
-  return rules_.match(facts_of(candidate, proof, hashes)) != nullptr;
+  const Sha256 token = token_hash(*candidate.token);
+  std::optional<Sha256> signing_input;
+  if (proof.signing_input) signing_input = token_hash(*proof.signing_input);
+  return rules_.match(facts_of(candidate, proof, token, signing_input)) != nullptr;
+}
+
+void Admission::disregard_flights() {
+  tables_.advance_epoch();
+  flights_from_ = tables_.epoch();
 }
 
 // Rules are kept for the profile's maximum lifetime; a token that outlives it would outlive its revocation.
@@ -96,7 +98,7 @@ Admitted Admission::admit(const Candidate& candidate, const Proof& proof) {
       refuse(Reason::kLifetime);
     } else if (record_life_ns(proof, config, wall_.now_ns()) <= least_life_ns()) {
       refuse(Reason::kExpired);
-    } else if (config.upstream == UpstreamKind::kSqlite && config.query.empty()) {
+    } else if (is_own_session(config)) {
       // Our own sessions are issued for the profile that created them; every other token must say whom it is for.
       judged = proof;
       judged.identity.audience = config.audience;
@@ -109,6 +111,7 @@ Admitted Admission::admit(const Candidate& candidate, const Proof& proof) {
 Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
   Admitted admitted{proof.verdict, proof.reason, {}};
   if (proof.verdict == Verdict::kValid) admitted.reason = Reason::kNone;
+  if (candidate.epoch < flights_from_) return admitted;  // valid at no place: the client asks again
   const std::int64_t life = record_life_ns(proof, candidate.profile->config, wall_.now_ns());
   if (life <= 0) {
     // Nothing to keep, and nothing older may stay: it said something else.
@@ -144,7 +147,8 @@ Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
     if (text_fits) spec.text = text.bytes();
     spec.text_too_large = !text_fits;
   }
-  admitted.places = tables_.insert(spec, now);
+  const RecordNames names = proof.verdict == Verdict::kValid ? names_of(proof.identity) : RecordNames{};
+  admitted.places = tables_.insert(spec, now, &names);
   for (std::uint8_t i = 0; i < admitted.places.count; ++i) {
     if (tables_.text_is_elsewhere(admitted.places.items[i])) texts_.put(admitted.places.items[i], std::string(text.bytes()));
   }

@@ -32,6 +32,9 @@ class Admission {
   Admission(Tables& tables, OversizeTexts& texts, const RuleSet& rules, const Clock& clock, WallClock& wall);
 
   Admitted admit(const Candidate& candidate, const Proof& proof);
+  // Flights that began before this bring an answer to their waiters and no record to the table: what they asked may have
+  // been true only before. For a flush that raises no epoch.
+  void disregard_flights();
   // True if a rule denies what this candidate proved: asked again for each waiter when a reply is sent.
   [[nodiscard]] bool denied(const Candidate& candidate, const Proof& proof) const;
   // False if the text of this record lies with us no more: then nobody can use the record, and it is to be made anew.
@@ -49,8 +52,13 @@ class Admission {
   Tables& tables_;
   OversizeTexts& texts_;
   const RuleSet& rules_;
+  [[nodiscard]] std::optional<std::int64_t> surely_issued_before(std::optional<std::int64_t> issued_wall_ns, const ProfileConfig& profile) const;
+  [[nodiscard]] AdmissionFacts facts_of(const Candidate& candidate, const Proof& proof, const Sha256& token,
+                                        const std::optional<Sha256>& signing_input) const;
+
   const Clock& clock_;
   WallClock& wall_;
+  std::uint64_t flights_from_ = 0;  // epoch of the first that may store what it brings
 };
 
 }  // namespace authcached

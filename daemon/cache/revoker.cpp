@@ -1,7 +1,9 @@
 #include "daemon/cache/revoker.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "daemon/cache/principal_id.hpp"
 #include "daemon/cache/token_hash.hpp"
 #include "shm/digest.hpp"
 
@@ -46,11 +48,12 @@ struct Revoker::Pending {
   std::vector<Rule> rules;
   RevokeReport report;
   std::int64_t begun_ns = 0;
+  bool refused = false;  // there is room for no rule that would do
   Done done;
 };
 
 Revoker::Revoker(Tables& tables, RuleSet& rules, StateWriter& state, Loop& loop, const Clock& clock, std::uint64_t last_change)
-    : tables_(tables), rules_(rules), state_(state), loop_(loop), clock_(clock), last_change_(last_change) {}
+    : tables_(tables), rules_(rules), state_(state), loop_(loop), clock_(clock), bulk_(tables, loop), last_change_(last_change) {}
 
 void Revoker::set_profiles(Profiles profiles) {
   profiles_ = std::move(profiles);
@@ -77,22 +80,45 @@ Rule Revoker::make_rule(RuleKind kind, std::string value) {
   return rule;
 }
 
-void Revoker::everything(Pending& pending) {
-  Rule rule = everything_rule(++last_change_, token_rule_life_ns(), clock_);
-  // Room for this one rule is kept beyond the bound (daemon.cpp gives the set one more).
-  (void)rules_.add(rule);
-  tables_.raise_all();
-  pending.report.everything = true;
-  pending.rules.push_back(std::move(rule));
+bool Revoker::has_room_for(const Rule& rule) const {
+  if (rules_.contains(rule.kind, rule.scope, rule.value)) return true;
+  const bool reserved = rule.kind == RuleKind::kIssuer || rule.kind == RuleKind::kKey;
+  return rules_.size() < rules_max_ + (reserved ? kReserve - 1 : 0);
 }
 
-void Revoker::enter(Pending& pending, RuleKind kind, const Sha256& hash) {
-  if (pending.report.everything) return;
-  if (rules_.size() >= rules_max_) return everything(pending);
-  Rule rule = make_rule(kind, std::string(reinterpret_cast<const char*>(hash.data()), hash.size()));
-  if (!rules_.add(rule)) return everything(pending);
-  pending.rules.push_back(std::move(rule));
+std::optional<Rule> Revoker::enter(Pending& pending, Rule rule) {
+  if (rule.kind != RuleKind::kEverything && !has_room_for(rule)) {
+    if (rule.kind == RuleKind::kKey) return std::nullopt;
+    const bool by_age = denies_by_age(rule.kind);
+    const std::int64_t not_before = by_age ? rule.not_before_ns : rule.created_wall_ns;
+    Rule instead = make_rule(RuleKind::kIssuer, std::exchange(rule.scope, {}));
+    instead.life_ns = 0;
+    pending.report.issuer_instead = !instead.value.empty() && has_room_for(instead);
+    if (!pending.report.issuer_instead) {
+      instead.kind = RuleKind::kEverything;
+      instead.value.clear();
+      instead.life_ns = token_rule_life_ns();
+    }
+    instead.not_before_ns = not_before;
+    rule = std::move(instead);
+  }
+  if (!rules_.add(rule)) return std::nullopt;
+  pending.report.everything = rule.kind == RuleKind::kEverything;
+  pending.rules.push_back(rule);
   reach(FaultPoint::kRuleBeforeKill);
+  return rule;
+}
+
+void Revoker::enter_token(Pending& pending, RuleKind kind, const Sha256& hash) {
+  if (pending.report.everything) return;
+  Rule made = make_rule(kind, std::string(reinterpret_cast<const char*>(hash.data()), hash.size()));
+  if (!pending.rules.empty()) {  // one moment for both, by which revocation_of() knows them again
+    made.created_wall_ns = pending.rules.front().created_wall_ns;
+    made.created_boot_ns = pending.rules.front().created_boot_ns;
+  }
+  const auto rule = enter(pending, std::move(made));
+  if (pending.report.everything) tables_.raise_all();
+  if (!rule) pending.refused = true;
   pending.report.killed += tables_.kill_token(token_key(hash), shm::SlotState::kRevoked);
 }
 
@@ -100,9 +126,9 @@ void Revoker::revoke_token(std::string_view token, Done done) {
   auto pending = std::make_shared<Pending>();
   pending->begun_ns = clock_.boot_ns();
   pending->done = std::move(done);
-  enter(*pending, RuleKind::kToken, token_hash(sha256(token)));
+  enter_token(*pending, RuleKind::kToken, token_hash(sha256(token)));
   if (const auto signing_input = signing_input_of(token)) {
-    enter(*pending, RuleKind::kSigningInput, token_hash(sha256(*signing_input)));
+    enter_token(*pending, RuleKind::kSigningInput, token_hash(sha256(*signing_input)));
   }
   for (const auto& profile : profiles_) {
     pending->report.killed += tables_.kill(shm::key_of(shm::token_digest(profile->id, token)), shm::SlotState::kRevoked);
@@ -114,11 +140,127 @@ void Revoker::revoke_session(const Sha256& token, Done done) {
   auto pending = std::make_shared<Pending>();
   pending->begun_ns = clock_.boot_ns();
   pending->done = std::move(done);
-  enter(*pending, RuleKind::kToken, token_hash(token));
+  enter_token(*pending, RuleKind::kToken, token_hash(token));
   make_durable(std::move(pending));
 }
 
+void Revoker::revoke(RevokeTarget target, Done done) {
+  auto pending = std::make_shared<Pending>();
+  pending->begun_ns = clock_.boot_ns();
+  pending->done = std::move(done);
+  Rule rule = make_rule(target.kind, std::move(target.value));
+  rule.scope = std::move(target.scope);
+  if (denies_by_age(rule.kind)) {
+    rule.not_before_ns = std::clamp<std::int64_t>(target.not_before_wall_ns.value_or(rule.created_wall_ns), 0, rule.created_wall_ns);
+  }
+  // An issuer or a key that is not trusted any more does not become so by waiting.
+  if (rule.kind == RuleKind::kIssuer || rule.kind == RuleKind::kKey) rule.life_ns = 0;
+  if (const auto fault = rule_fault(rule)) {
+    return pending->done(shm::fail(shm::ErrorCode::kUsage, "this cannot be revoked: " + std::string(*fault)));
+  }
+  const auto entered = enter(*pending, std::move(rule));
+  pending->refused = !entered;
+  if (!entered) return make_durable(std::move(pending));
+  kill(std::move(pending), *entered);
+}
+
+void Revoker::kill(std::shared_ptr<Pending> pending, const Rule& rule) {
+  const auto by_name = [&](NameKind kind) {
+    bulk_.by_name(kind, rule.value, shm::SlotState::kRevoked, doomed_by(rule), [this, pending](std::uint64_t killed) {
+      pending->report.killed += killed;
+      make_durable(pending);
+    });
+  };
+  switch (rule.kind) {
+    case RuleKind::kJti: return by_name(NameKind::kJti);
+    case RuleKind::kSid: return by_name(NameKind::kSid);
+    case RuleKind::kSubject: return by_name(NameKind::kSubject);
+    case RuleKind::kClient: return by_name(NameKind::kClient);
+    case RuleKind::kIssuer: tables_.raise_issuer(principal_id(sha256(rule.value))); break;
+    case RuleKind::kKey: {
+      Sha256 thumbprint;
+      std::copy_n(rule.value.begin(), thumbprint.size(), thumbprint.begin());
+      tables_.raise_key(principal_id(thumbprint));
+      break;
+    }
+    default: tables_.raise_all();
+  }
+  make_durable(std::move(pending));
+}
+
+// Errs on the side of the kill: what dies wrongly is asked for again, and admission judges it exactly.
+BulkKill::Doomed Revoker::doomed_by(const Rule& rule) const {
+  std::optional<shm::PrincipalId> issuer;
+  if (!rule.scope.empty()) issuer = principal_id(sha256(rule.scope));
+  const bool by_age = denies_by_age(rule.kind);
+  return [this, issuer, by_age, not_before = rule.not_before_ns](const shm::TableView& view, const shm::HotRecord& hot, const shm::ColdRecord& cold) {
+    if (issuer) {
+      const std::uint32_t index = shm::unpack_principals(hot.principals).issuer;
+      if (index == 0 || shm::load_principal(view.issuer(index)) != *issuer) return false;
+    }
+    if (!by_age || cold.issued_wall_ns == INT64_MIN) return true;
+    const auto profile = std::ranges::find_if(profiles_, [&](const auto& each) { return each->id == cold.profile_id; });
+    // The time of an own session is this host's, whose clock may have been put back since.
+    if (profile == profiles_.end() || (*profile)->config.upstream == UpstreamKind::kSqlite) return true;
+    std::int64_t latest = 0;
+    const std::int64_t leeway = std::chrono::nanoseconds((*profile)->config.leeway).count();
+    return __builtin_add_overflow(not_before, leeway, &latest) || cold.issued_wall_ns <= latest;
+  };
+}
+
+void Revoker::flush_subject(std::string subject, BulkKill::Done done) {
+  const auto all = [](const shm::TableView&, const shm::HotRecord&, const shm::ColdRecord&) { return true; };
+  bulk_.by_name(NameKind::kSubject, std::move(subject), shm::SlotState::kEvicted, all, std::move(done));
+}
+
+// A token is revoked by two rules, made one after the other at one moment; who lifts one means both.
+std::vector<Rule> Revoker::revocation_of(std::uint64_t change) const {
+  std::vector<Rule> found;
+  for (const Rule& rule : rules_.list(change < 2 ? 0 : change - 2, 3)) {
+    if (rule.change + 1 == change || rule.change == change || rule.change == change + 1) found.push_back(rule);
+  }
+  const auto asked = std::ranges::find(found, change, &Rule::change);
+  if (asked == found.end()) return {};
+  const Rule rule = *asked;
+  std::erase_if(found, [&](const Rule& each) {
+    if (each.change == change) return false;
+    const bool pair = each.change < change ? each.kind == RuleKind::kToken && rule.kind == RuleKind::kSigningInput
+                                           : each.kind == RuleKind::kSigningInput && rule.kind == RuleKind::kToken;
+    return !pair || each.created_wall_ns != rule.created_wall_ns || each.created_boot_ns != rule.created_boot_ns;
+  });
+  return found;
+}
+
+void Revoker::lift(std::uint64_t change, std::move_only_function<void(shm::Result<std::vector<Rule>>)> done) {
+  const std::vector<Rule> lifted = revocation_of(change);
+  if (lifted.empty()) {
+    return done(shm::fail(shm::ErrorCode::kNotFound, "no rule in force was made by this change; see authctl revocations list"));
+  }
+  std::vector<RuleChange> changes;
+  for (const Rule& rule : lifted) {
+    if (!rule.durable) return done(shm::fail(shm::ErrorCode::kUnavailable, "this rule is being made durable just now; lift it after that"));
+    changes.push_back({RuleChange::What::kRemove, rule});
+    changes.back().rule.change = ++last_change_;
+  }
+  state_.commit(std::move(changes), [this, lifted, up_to = last_change_, done = std::move(done)](shm::Result<void> committed) mutable {
+    if (!committed) return done(std::unexpected(committed.error()));
+    tables_.set_durable_change(up_to);
+    bool stands = false;
+    for (const Rule& rule : lifted) {
+      rules_.lift(rule.kind, rule.scope, rule.value, up_to);
+      stands = stands || rules_.contains(rule.kind, rule.scope, rule.value);
+    }
+    if (stands) return done(shm::fail(shm::ErrorCode::kRefused, "it was revoked again meanwhile; that later rule stands"));
+    // What the rule refused is remembered as refused.
+    bulk_.negatives([lifted, done = std::move(done)](std::uint64_t) mutable { done(std::move(lifted)); });
+  });
+}
+
 void Revoker::make_durable(std::shared_ptr<Pending> pending) {
+  if (pending->refused) {
+    for (const Rule& rule : pending->rules) rules_.withdraw(rule.change);
+    return pending->done(shm::fail(shm::ErrorCode::kRefused, "there is room for no further rule (limits.rules); raise it, or lift rules"));
+  }
   pending->report.change = pending->rules.back().change;
   pending->report.refused_after_ns = clock_.boot_ns() - pending->begun_ns;
   reach(FaultPoint::kKilledBeforeDurable);

@@ -2,6 +2,14 @@
 // matching records are killed, every copy, every profile, every generation written; (2) the rule is durable; (3) the
 // caller is told. If the commit fails, the rule is withdrawn (what older one covered stays), what was killed stays
 // killed and revalidates, and the caller gets the error. Loop thread only.
+//
+// Records of an issuer, a key or everything die by one raised epoch; those of a jti, sid, subject or client are found
+// through NameIndex and killed in slices (BulkKill), and the commit waits for the last slice.
+//
+// At the bound on rules no revocation is forgotten: what is known already is tightened in place; a rule limited to an
+// issuer becomes "everything of this issuer issued until now"; any other becomes "everything issued until now". Only a
+// signing key cannot be stood for so, because whoever holds it writes any time of issue: once the reserve for issuers
+// and keys is used up too, its revocation is an error.
 #pragma once
 
 #include <functional>
@@ -9,6 +17,7 @@
 
 #include "daemon/base/fault_point.hpp"
 #include "daemon/base/wall_clock.hpp"
+#include "daemon/cache/bulk_kill.hpp"
 #include "daemon/cache/profile.hpp"
 #include "daemon/cache/rule_set.hpp"
 #include "daemon/cache/state_writer.hpp"
@@ -22,7 +31,16 @@ struct RevokeReport {
   std::uint64_t killed = 0;
   std::int64_t refused_after_ns = 0;  // from the call until the last kill
   std::int64_t durable_after_ns = 0;
-  bool everything = false;  // the bound on rules was reached: everything issued until now is refused instead
+  bool everything = false;  // the rule made is on everything, asked for or because of the bound on rules
+  bool issuer_instead = false;  // because of the bound on rules the rule made is on the issuer
+};
+
+// What to revoke. scope: an issuer that the rule is limited to (required with a jti), or empty.
+struct RevokeTarget {
+  RuleKind kind = RuleKind::kEverything;
+  std::string value;  // of kKey: 32 raw bytes
+  std::string scope;
+  std::optional<std::int64_t> not_before_wall_ns;  // bulk kinds; never taken as later than now
 };
 
 class Revoker {
@@ -33,7 +51,10 @@ class Revoker {
 
   // Rules kept for less long than these profiles now need are lengthened, in slices, and made durable so.
   void set_profiles(Profiles profiles);
+  // The RuleSet must have room for kReserve more.
   void set_rules_max(std::size_t rules_max) { rules_max_ = rules_max; }
+  // Beyond the bound: issuers and keys, of which few are ever revoked, and one for everything.
+  static constexpr std::size_t kReserve = 65;
   // A predecessor's table that could not be reached may still be read until then (CLOCK_MONOTONIC): no
   // acknowledgement before.
   void hold_acknowledgements_until(std::int64_t monotonic_ns) { acknowledge_from_ns_ = monotonic_ns; }
@@ -41,6 +62,13 @@ class Revoker {
 
   void revoke_token(std::string_view token, Done done);
   void revoke_session(const Sha256& token, Done done);  // by SHA-256 of its token
+  void revoke(RevokeTarget target, Done done);          // every other kind
+  // Takes back the rule that this change made (of a token: both of its rules), durably. Nothing that was killed comes
+  // back; what the rule had refused is asked for again. The rules lifted.
+  void lift(std::uint64_t change, std::move_only_function<void(authcache::shm::Result<std::vector<Rule>>)> done);
+  // Without a rule: each record is asked for again.
+  void flush_subject(std::string subject, BulkKill::Done done);
+  void flush_profile(std::uint64_t profile_id, BulkKill::Done done) { bulk_.by_profile(profile_id, std::move(done)); }
   // Rules whose life both clocks say is past; a slice at a time. None while rules wait to be lengthened.
   void purge();
   // True while some rules are kept for less long than the profiles need; then none is purged.
@@ -52,8 +80,13 @@ class Revoker {
  private:
   struct Pending;
   Rule make_rule(RuleKind kind, std::string value);
-  void enter(Pending& pending, RuleKind kind, const Sha256& hash);
-  void everything(Pending& pending);
+  void enter_token(Pending& pending, RuleKind kind, const Sha256& hash);
+  // Adds the rule or what stands for it at the bound; the rule in force, or nothing if there is no room for any.
+  std::optional<Rule> enter(Pending& pending, Rule rule);
+  [[nodiscard]] bool has_room_for(const Rule& rule) const;
+  void kill(std::shared_ptr<Pending> pending, const Rule& rule);
+  [[nodiscard]] BulkKill::Doomed doomed_by(const Rule& rule) const;
+  [[nodiscard]] std::vector<Rule> revocation_of(std::uint64_t change) const;
   void make_durable(std::shared_ptr<Pending> pending);
   void acknowledge(std::shared_ptr<Pending> pending);
   void lengthen_rules();
@@ -68,6 +101,7 @@ class Revoker {
   StateWriter& state_;
   Loop& loop_;
   const Clock& clock_;
+  BulkKill bulk_;
   Profiles profiles_;
   std::uint64_t last_change_;
   std::size_t rules_max_ = SIZE_MAX;

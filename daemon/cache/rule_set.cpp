@@ -7,6 +7,7 @@
 #include <array>
 #include <limits>
 #include <map>
+#include <new>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -184,9 +185,16 @@ struct RuleSet::Impl {
     auto entry = std::make_unique<Entry>();
     entry->rule = rule;
     Entry& placed = *entry;
-    entries.emplace(identity_of(placed), std::move(entry));
-    by_change.insert({rule.change, &placed});
-    index_end(placed);
+    const auto at = entries.emplace(identity_of(placed), std::move(entry)).first;
+    try {
+      by_change.insert({rule.change, &placed});
+      index_end(placed);
+    } catch (const std::bad_alloc&) {
+      // Half of it would be found by the next one of its identity, and would then deny nothing.
+      by_change.erase({rule.change, &placed});
+      entries.erase(at);
+      throw;
+    }
     ++of_kind[static_cast<std::size_t>(rule.kind)];
     if (!rule.scope.empty()) ++scoped;
   }
@@ -308,11 +316,30 @@ void RuleSet::withdraw(std::uint64_t change) {
   });
 }
 
-bool RuleSet::lift(RuleKind kind, std::string_view scope, std::string_view value) {
+bool RuleSet::lift(RuleKind kind, std::string_view scope, std::string_view value, std::uint64_t up_to_change) {
   const auto found = impl_->entries.find(IdentityView{kind, scope, value});
   if (found == impl_->entries.end()) return false;
-  impl_->remove(*found->second);
-  return true;
+  Entry& entry = *found->second;
+  if (entry.layers.empty()) {
+    if (entry.rule.change > up_to_change) return false;
+    impl_->remove(entry);
+    return true;
+  }
+  const std::size_t dropped = std::erase_if(entry.layers, [&](const Rule& layer) {
+    if (layer.change > up_to_change) return false;
+    impl_->by_change.erase({layer.change, &entry});
+    return true;
+  });
+  if (entry.layers.empty()) {
+    impl_->remove(entry);
+  } else {
+    impl_->settle(entry);
+  }
+  return dropped > 0;
+}
+
+bool RuleSet::contains(RuleKind kind, std::string_view scope, std::string_view value) const {
+  return impl_->entries.contains(IdentityView{kind, scope, value});
 }
 
 const Rule* RuleSet::match(const AdmissionFacts& facts) const {

@@ -77,7 +77,9 @@ class RuleSet {
   [[nodiscard]] bool add(const Rule& rule);
   void mark_durable(std::uint64_t change);
   void withdraw(std::uint64_t change);  // its commit failed; see the invariants
-  bool lift(RuleKind kind, std::string_view scope, std::string_view value);
+  // What later changes made of the same rule stays; false if nothing went.
+  bool lift(RuleKind kind, std::string_view scope, std::string_view value, std::uint64_t up_to_change = UINT64_MAX);
+  [[nodiscard]] bool contains(RuleKind kind, std::string_view scope, std::string_view value) const;
 
   // The rule that denies these facts, if any. Cost does not grow with the number of rules. The pointer lives
   // until the next call that changes the set.

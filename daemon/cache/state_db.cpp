@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -48,6 +50,7 @@ constexpr const char* kSchema = R"sql(
     created_boot_ns INTEGER NOT NULL,
     boot_id TEXT NOT NULL,
     life_ns INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (kind, scope, value)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX rules_by_change ON rules(change);
@@ -62,7 +65,7 @@ constexpr const char* kSchema = R"sql(
 constexpr OwnedSchema kOwnedSchema{kApplicationId, kSchemaVersion, kSchema, "the state database"};
 
 #define RULE_COLUMNS \
-  "kind, scope, value, change, not_before_ns, created_wall_ns, created_boot_ns, boot_id, life_ns"
+  "kind, scope, value, change, not_before_ns, created_wall_ns, created_boot_ns, boot_id, life_ns, checksum"
 enum RuleColumn : int {
   kKind,
   kScope,
@@ -72,7 +75,8 @@ enum RuleColumn : int {
   kCreatedWall,
   kCreatedBoot,
   kBootId,
-  kLife
+  kLife,
+  kChecksum
 };
 
 std::span<const std::uint8_t> bytes_of(std::string_view text) {
@@ -92,8 +96,23 @@ struct StoredRule {
   std::string boot_id;
 };
 
+// quick_check finds damage to the structure only: a rule that names another token than it did would go unseen.
+std::int64_t row_checksum(const Rule& rule, std::string_view boot_id) {
+  const std::int64_t numbers[] = {static_cast<std::int64_t>(rule.kind),
+                                  static_cast<std::int64_t>(rule.change),
+                                  rule.not_before_ns,
+                                  rule.created_wall_ns,
+                                  rule.created_boot_ns,
+                                  rule.life_ns};
+  XXH64_hash_t hash = XXH3_64bits(numbers, sizeof numbers);
+  for (const std::string_view text : {std::string_view(rule.scope), std::string_view(rule.value), boot_id}) {
+    hash = XXH3_64bits_withSeed(text.data(), text.size(), hash);
+  }
+  return static_cast<std::int64_t>(hash);
+}
+
 Result<StoredRule> read_rule(const Statement& row) {
-  for (const int column : {kKind, kChange, kNotBefore, kCreatedWall, kCreatedBoot, kLife}) {
+  for (const int column : {kKind, kChange, kNotBefore, kCreatedWall, kCreatedBoot, kLife, kChecksum}) {
     if (row.type(column) != ColumnType::kInteger)
       return corrupt("holds a rule with a column that is no number");
   }
@@ -118,6 +137,8 @@ Result<StoredRule> read_rule(const Statement& row) {
   if (const auto fault = rule_fault(stored.rule)) return corrupt("holds a bad rule: " + std::string(*fault));
   if (stored.boot_id.empty() || stored.boot_id.size() > kBootIdBytesMax)
     return corrupt("holds a rule of no boot");
+  if (row_checksum(stored.rule, stored.boot_id) != row.integer(kChecksum))
+    return corrupt("holds a rule that is not as it was written");
   return stored;
 }
 
@@ -159,6 +180,8 @@ struct StateDb::Impl {
 
   static Result<std::unique_ptr<Impl>> prepare(Database database, std::string boot_id, bool created);
 
+  Result<std::uint64_t> last_change();
+  Result<void> check_rules();
   Result<void> put(const Rule& rule);
   Result<void> remove(const Rule& rule);
   Result<void> raise_last_change(std::uint64_t change);
@@ -169,9 +192,10 @@ Result<std::unique_ptr<StateDb::Impl>> StateDb::Impl::prepare(Database database,
   const char* const texts[] = {
       "SELECT last_change FROM meta",
       "UPDATE meta SET last_change = max(last_change, ?1)",
-      "SELECT " RULE_COLUMNS " FROM rules ORDER BY change",
+      // In no order, so not through an index: a row that it does not lead to would be passed over in silence.
+      "SELECT " RULE_COLUMNS " FROM rules",
       "SELECT " RULE_COLUMNS " FROM rules WHERE kind = ?1 AND scope = ?2 AND value = ?3",
-      "INSERT OR REPLACE INTO rules(" RULE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+      "INSERT OR REPLACE INTO rules(" RULE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
       "DELETE FROM rules WHERE kind = ?1 AND scope = ?2 AND value = ?3 AND change <= ?4",
       "DELETE FROM rules WHERE change = ?1",
       "SELECT number, heartbeat_timeout_ns, boot_id FROM generations ORDER BY number",
@@ -215,7 +239,23 @@ Result<StateDb> StateDb::open(const std::filesystem::path& file, std::string boo
   Result<std::unique_ptr<Impl>> impl =
       Impl::prepare(std::move(owned->database), std::move(boot_id), owned->created);
   if (!impl) return of_file(impl.error());
+  if (Result<void> checked = (*impl)->check_rules(); !checked) return of_file(checked.error());
   return StateDb(std::move(*impl));
+}
+
+// Before anybody relies on this database: one that is damaged is set aside as long as nothing was taken from it.
+Result<void> StateDb::Impl::check_rules() {
+  const Result<std::uint64_t> last = last_change();
+  if (!last) return std::unexpected(last.error());
+  for (;;) {
+    const Result<bool> row = select_rules.step();
+    Result<StoredRule> stored = row && *row ? read_rule(select_rules) : Result<StoredRule>();
+    if (row && *row && stored && stored->rule.change <= *last) continue;
+    select_rules.reset();
+    if (!row) return std::unexpected(row.error());
+    if (!stored) return std::unexpected(stored.error());
+    return *row ? corrupt("holds a rule beyond its last change") : Result<void>();
+  }
 }
 
 Result<std::filesystem::path> StateDb::set_aside(const std::filesystem::path& file) {
@@ -253,8 +293,6 @@ const Uuid& StateDb::uuid() const { return impl_->uuid; }
 bool StateDb::created() const { return impl_->created; }
 
 Result<std::vector<Rule>> StateDb::load_rules(std::int64_t boot_now_ns) {
-  const Result<std::uint64_t> last = last_change();
-  if (!last) return std::unexpected(last.error());
   std::vector<Rule> rules;
   Statement& select = impl_->select_rules;
   for (;;) {
@@ -264,11 +302,8 @@ Result<std::vector<Rule>> StateDb::load_rules(std::int64_t boot_now_ns) {
       select.reset();
       if (!row) return std::unexpected(row.error());
       if (!stored) return std::unexpected(stored.error());
+      std::ranges::sort(rules, {}, &Rule::change);
       return rules;
-    }
-    if (stored->rule.change > *last) {
-      select.reset();
-      return corrupt("holds a rule beyond its last change");
     }
     // Later than now within this boot: another time namespace. Its clock says nothing here, so retention
     // begins again.
@@ -278,8 +313,10 @@ Result<std::vector<Rule>> StateDb::load_rules(std::int64_t boot_now_ns) {
   }
 }
 
-Result<std::uint64_t> StateDb::last_change() {
-  Statement& read = impl_->read_change;
+Result<std::uint64_t> StateDb::last_change() { return impl_->last_change(); }
+
+Result<std::uint64_t> StateDb::Impl::last_change() {
+  Statement& read = read_change;
   const Result<bool> row = read.step();
   const bool number = row && *row && read.type(0) == ColumnType::kInteger;
   const std::int64_t change = number ? read.integer(0) : -1;
@@ -314,6 +351,7 @@ Result<void> StateDb::Impl::put(const Rule& rule) {
   put_rule.bind(1 + kCreatedBoot, merged.created_boot_ns);
   put_rule.bind_text(1 + kBootId, boot_id);
   put_rule.bind(1 + kLife, merged.life_ns);
+  put_rule.bind(1 + kChecksum, row_checksum(merged, boot_id));
   return put_rule.run();
 }
 

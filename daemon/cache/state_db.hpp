@@ -35,7 +35,7 @@ struct RuleChange {
 
 class StateDb {
  public:
-  // Opens or creates. A file that is not our database, or is damaged (quick_check), is kCorrupt: the caller
+  // Opens or creates. A file that is not our database, or is damaged (structure, any rule), is kCorrupt: the caller
   // sets it aside (set_aside) and opens anew. One of a newer version is kRefused, a locked one kUnavailable:
   // neither is damage. boot_id is the current boot's; empty asks the kernel.
   static authcache::shm::Result<StateDb> open(const std::filesystem::path& file, std::string boot_id = {});
@@ -51,7 +51,7 @@ class StateDb {
   [[nodiscard]] bool created() const;      // true if open made it
   // All marked durable. created_boot_ns becomes boot_now_ns for rules of an earlier boot: their retention by
   // BOOTTIME begins again, because nobody counted while the machine was off. A row that we would not write is
-  // kCorrupt.
+  // kCorrupt. In order of change.
   authcache::shm::Result<std::vector<Rule>> load_rules(std::int64_t boot_now_ns);
   authcache::shm::Result<std::uint64_t> last_change();  // greatest change number ever committed
   // One transaction, durable when it returns ok; last_change becomes the greatest number in it. kPut merges

@@ -26,7 +26,9 @@ class StateWriter {
 
  private:
   struct Shared;
+  struct Batch;
   void pump();
+  void finish(Batch& batch);
 
   std::shared_ptr<Shared> shared_;
   Executor& worker_;

@@ -51,19 +51,61 @@ void reread(const shm::TableView& view, const shm::HotRecord& hot, const shm::Co
 }  // namespace
 
 Generation::Generation(shm::TableFile file, std::optional<Recency> hints)
-    : writer(std::move(file)), index(writer.view()), recency(std::move(hints)) {
-  writer.set_observer(&index);
+    : writer(std::move(file)), index(writer.view()), names(writer.view()), recency(std::move(hints)) {
+  writer.set_observer(this);
   if (recency) writer.set_recency(recency->bytes());
+}
+
+void Generation::placed(std::uint64_t slot) {
+  index.placed(slot);
+  names.placed(slot);
+}
+
+void Generation::removed(std::uint64_t slot) {
+  index.removed(slot);
+  names.removed(slot);
+}
+
+void Generation::moved(std::uint64_t from, std::uint64_t to) {
+  index.moved(from, to);
+  names.moved(from, to);
+  for (auto& [id, scan] : scans_) {
+    if (to < scan.hand) scan.stepped_behind.push_back(to);
+  }
+}
+
+Generation::ScanId Generation::begin_scan() {
+  scans_.emplace(++last_scan_, Scan{});
+  return last_scan_;
+}
+
+std::optional<std::uint64_t> Generation::scan_next(ScanId id) {
+  const auto found = scans_.find(id);
+  if (found == scans_.end()) return std::nullopt;
+  Scan& scan = found->second;
+  if (!scan.stepped_behind.empty()) {
+    const std::uint64_t slot = scan.stepped_behind.back();
+    scan.stepped_behind.pop_back();
+    return slot;
+  }
+  if (scan.hand == writer.view().geometry.slots) return std::nullopt;
+  return scan.hand++;
 }
 
 Tables::Tables(std::filesystem::path dir, std::unique_ptr<Generation> current)
     : dir_(std::move(dir)), current_(std::move(current)) {}
 
-Places Tables::insert(const shm::RecordSpec& spec, std::uint64_t now_ns) {
+Places Tables::insert(const shm::RecordSpec& spec, std::uint64_t now_ns, const RecordNames* names) {
   Places places;
   each([&](Generation& generation) {
+    struct Announcement {
+      Announcement(NameIndex& to, const RecordNames* names) : index(to) { index.announce(names); }
+      ~Announcement() { index.announce(nullptr); }
+      NameIndex& index;
+    } const announcement(generation.names, names);
     if (const auto place = generation.writer.insert(spec, now_ns)) places.items[places.count++] = *place;
   });
+  level_epochs();
   return places;
 }
 
@@ -90,6 +132,12 @@ std::uint64_t Tables::kill_negatives() {
   return kills;
 }
 
+bool Tables::kill_oldest_negatives(std::uint64_t at_most) {
+  bool left = false;
+  each([&](Generation& generation) { left = generation.writer.kill_oldest_negatives(at_most) || left; });
+  return left;
+}
+
 bool Tables::find(const shm::Key& key, shm::Found& out) const { return newest().writer.find(key, out); }
 
 bool Tables::text_is_elsewhere(const shm::Place& place) const {
@@ -107,11 +155,43 @@ Places Tables::places_of(const shm::Key& key) const {
   return places;
 }
 
+void Tables::level_epochs() {
+  if (!successor_) return;
+  const std::uint64_t greatest = std::max(successor_->writer.epoch(), current_->writer.epoch());
+  each([&](Generation& generation) { generation.writer.advance_epoch(greatest); });
+}
+
 void Tables::raise_all() {
+  level_epochs();
   each([](Generation& generation) { generation.writer.raise_all(); });
 }
 
+void Tables::advance_epoch() {
+  std::uint64_t next = 0;
+  each([&](const Generation& generation) { next = std::max(next, generation.writer.epoch() + 1); });
+  each([&](Generation& generation) { generation.writer.advance_epoch(next); });
+}
+
+void Tables::raise_issuer(const shm::PrincipalId& issuer) {
+  level_epochs();
+  each([&](Generation& generation) { generation.writer.raise_issuer(issuer); });
+}
+
+std::vector<std::uint64_t> Tables::generations() const {
+  std::vector<std::uint64_t> numbers{current_->writer.view().generation};
+  if (successor_) numbers.push_back(successor_->writer.view().generation);
+  return numbers;
+}
+
+Generation* Tables::generation(std::uint64_t number) const {
+  for (Generation* each : {current_.get(), successor_.get()}) {
+    if (each != nullptr && each->writer.view().generation == number) return each;
+  }
+  return nullptr;
+}
+
 void Tables::raise_key(const shm::PrincipalId& key) {
+  level_epochs();
   each([&](Generation& generation) { generation.writer.raise_key(key); });
 }
 

@@ -9,10 +9,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "daemon/cache/name_index.hpp"
 #include "daemon/cache/recency.hpp"
 #include "daemon/cache/token_index.hpp"
 #include "shm/place.hpp"
@@ -21,11 +23,35 @@
 namespace authcached {
 
 // One table file with what the daemon keeps beside it.
-struct Generation {
+class Generation final : private authcache::shm::SlotObserver {
+ public:
   Generation(authcache::shm::TableFile file, std::optional<Recency> hints);
+  Generation(const Generation&) = delete;
+  Generation& operator=(const Generation&) = delete;
+
+  // Every slot in turn while the table is at work: a record that steps from a slot still to come to one that is past is
+  // given out after all. What is placed behind the scan is not.
+  using ScanId = std::uint64_t;
+  [[nodiscard]] ScanId begin_scan();
+  [[nodiscard]] std::optional<std::uint64_t> scan_next(ScanId scan);
+  void end_scan(ScanId scan) { scans_.erase(scan); }
+
   authcache::shm::TableWriter writer;
   TokenIndex index;
+  NameIndex names;
   std::optional<Recency> recency;
+
+ private:
+  struct Scan {
+    std::uint64_t hand = 0;
+    std::vector<std::uint64_t> stepped_behind;
+  };
+  void placed(std::uint64_t slot) override;
+  void removed(std::uint64_t slot) override;
+  void moved(std::uint64_t from, std::uint64_t to) override;
+
+  std::map<ScanId, Scan> scans_;
+  ScanId last_scan_ = 0;
 };
 
 struct Places {
@@ -39,17 +65,21 @@ class Tables {
 
   Tables(std::filesystem::path dir, std::unique_ptr<Generation> current);
 
-  Places insert(const authcache::shm::RecordSpec& spec, std::uint64_t now_ns);
+  // names: those of a text that is not in the spec, because the daemon keeps it.
+  Places insert(const authcache::shm::RecordSpec& spec, std::uint64_t now_ns, const RecordNames* names = nullptr);
   std::uint64_t kill(const authcache::shm::Key& key, authcache::shm::SlotState dead);             // records killed
   std::uint64_t kill_token(const authcache::shm::Key& token, authcache::shm::SlotState dead);     // by token hash
   std::uint64_t kill_negatives();
+  bool kill_oldest_negatives(std::uint64_t at_most);  // for slices: true while some are left
   [[nodiscard]] bool find(const authcache::shm::Key& key, authcache::shm::Found& out) const;      // in the newest
   [[nodiscard]] bool text_is_elsewhere(const authcache::shm::Place& place) const;  // kTextOnSocket
   [[nodiscard]] Places places_of(const authcache::shm::Key& key) const;
 
   [[nodiscard]] std::uint64_t epoch() const { return newest().writer.epoch(); }
   void raise_all();
+  void raise_issuer(const authcache::shm::PrincipalId& issuer);
   void raise_key(const authcache::shm::PrincipalId& key);
+  void advance_epoch();  // so that flights under way can be told from those to come; voids nothing
   void beat(std::uint64_t now_ns);
   void sweep(std::uint64_t now_ns, std::uint64_t slots);
   void set_profiles(const std::vector<authcache::shm::ProfileDescription>& profiles);
@@ -70,6 +100,8 @@ class Tables {
 
   // The generation that whoever opens the name finds; a successor is told of only once it has the name.
   [[nodiscard]] std::uint64_t named_generation() const { return (successor_named_ ? *successor_ : *current_).writer.view().generation; }
+  [[nodiscard]] std::vector<std::uint64_t> generations() const;  // that are written, the oldest first
+  [[nodiscard]] Generation* generation(std::uint64_t number) const;  // null unless it is written
   [[nodiscard]] Generation& newest() const { return successor_ ? *successor_ : *current_; }
   [[nodiscard]] Generation& current() const { return *current_; }
 
@@ -79,6 +111,10 @@ class Tables {
     if (successor_) fn(*successor_);
     fn(*current_);
   }
+
+  // Flights are given the newest generation's epoch and inserted into both. Were its counter ahead of the other's (an
+  // index was reused there), a raise in the other would not be above such a record, and not void it.
+  void level_epochs();
 
   std::filesystem::path dir_;
   std::unique_ptr<Generation> current_;

@@ -42,7 +42,7 @@ class Meeting {
   void look_at(std::uint64_t generation) {
     const auto file = input_.runtime_dir / shm::table_file_name(generation);
     auto table = shm::open_table(file, {.writable = true});
-    if (!table) return set_aside(file, table.error());
+    if (!table) return set_aside(generation, file, table.error());
     if (!obeys_our_database(table->view)) {
       found_.rules_lost = true;
       retire(*table, file, "it obeyed another state database, or a later state of this one");
@@ -77,10 +77,14 @@ class Meeting {
     found_.notes.push_back("retired " + file.filename().string() + ": " + why);
   }
 
-  void set_aside(const std::filesystem::path& file, const shm::Error& error) {
+  void set_aside(std::uint64_t generation, const std::filesystem::path& file, const shm::Error& error) {
     const auto aside = file.parent_path() / ("corrupt." + file.filename().string());
     const bool retired = retire_in_place(file);
-    if (!retired) found_.unreachable_ns = std::max(found_.unreachable_ns, longest_timeout_ns());
+    if (!retired) {
+      // Listed as long as it is waited for, so that a start during the wait waits too.
+      found_.unreachable_ns = std::max(found_.unreachable_ns, longest_timeout_ns());
+      found_.unreachable.push_back(generation);
+    }
     ::rename(file.c_str(), aside.c_str());
     found_.notes.push_back("set aside as " + aside.filename().string() + ": " + error.message);
   }

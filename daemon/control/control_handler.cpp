@@ -24,6 +24,7 @@ constexpr NamedVerb kVerbs[] = {
     {"config", config_verb},
     {"flush", flush_verb},
     {"keys", keys_verb},
+    {"lift", lift_verb},
     {"log_level", log_level_verb},
     {"record", record_verb},
     {"reload", reload_verb},
@@ -86,7 +87,8 @@ json::object revoke_report(const RevokeReport& report) {
           {"killed", report.killed},
           {"refused_after_ns", report.refused_after_ns},
           {"durable_after_ns", report.durable_after_ns},
-          {"everything", report.everything}};
+          {"everything", report.everything},
+          {"issuer_instead", report.issuer_instead}};
 }
 
 void leave_audit(const Services& services, const Peer& peer, std::string_view what, std::string_view target, std::string_view result) {

@@ -36,6 +36,7 @@ void upstreams_verb(Services&, const ControlRequest&, ControlReply);
 void keys_verb(Services&, const ControlRequest&, ControlReply);
 void record_verb(Services&, const ControlRequest&, ControlReply);       // record_verb.cpp
 void revoke_verb(Services&, const ControlRequest&, ControlReply);       // revocation_verbs.cpp
+void lift_verb(Services&, const ControlRequest&, ControlReply);
 void revocations_verb(Services&, const ControlRequest&, ControlReply);
 void flush_verb(Services&, const ControlRequest&, ControlReply);
 void session_create_verb(Services&, const ControlRequest&, ControlReply);  // session_verbs.cpp

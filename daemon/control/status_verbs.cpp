@@ -8,6 +8,7 @@
 #include "daemon/control/complaints.hpp"
 #include "daemon/control/control_handler.hpp"
 #include "daemon/control/request_members.hpp"
+#include "daemon/token/base64url.hpp"
 #include "daemon/upstream/jwks_upstream.hpp"
 
 namespace authcached {
@@ -117,7 +118,7 @@ void keys_verb(Services& services, const ControlRequest&, ControlReply reply) {
       json::array algorithms;
       for (const Algorithm algorithm : key.algorithms) algorithms.emplace_back(algorithm_name(algorithm));
       const std::string_view thumbprint(reinterpret_cast<const char*>(key.thumbprint.data()), key.thumbprint.size());
-      keys.push_back(json::object{{"kid", key.kid}, {"thumbprint", hex(thumbprint)}, {"algorithms", std::move(algorithms)}});
+      keys.push_back(json::object{{"kid", key.kid}, {"thumbprint", base64url_encode(thumbprint)}, {"algorithms", std::move(algorithms)}});
     }
     json::array skipped;
     for (const SkippedKey& key : jwks->keys().skipped()) skipped.push_back(json::object{{"kid", key.kid}, {"why", key.sentence}});

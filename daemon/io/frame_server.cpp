@@ -1,5 +1,6 @@
 #include "daemon/io/frame_server.hpp"
 
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,12 +16,14 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <exception>
+#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "shm/unique_fd.hpp"
@@ -35,13 +38,19 @@ using std::chrono::steady_clock;
 
 namespace {
 
-// One read takes what has gathered: some hundred pipelined misses, or a part of the largest control frame.
+// A connection begins with room for one question; a peer that fills it pipelines, and gets what takes some hundred
+// misses, or a part of the largest control frame, in one read.
+constexpr std::size_t kFirstReadBytes = 4 * 1024;
 constexpr std::size_t kReadBytes = 64 * 1024;
 // A peer that lets this much output wait does not read: serving it further would only grow the daemon.
 constexpr std::size_t kOutputMax = 8 << 20;
+// Of all connections of a server together: a thousand that do not read must not take a thousand times the bound above.
+constexpr std::size_t kOutputTotalMax = 64 << 20;
 // A frame once begun must arrive whole within this time; idle connections between frames live longer, because the
 // library keeps them for its next miss.
 constexpr std::chrono::seconds kFrameTimeout{5};
+// A peer that takes not one byte of its answers for this long is gone, or means to be in the way.
+constexpr std::chrono::seconds kWriteTimeout{5};
 constexpr std::chrono::seconds kIdleTimeout{300};
 constexpr std::chrono::milliseconds kAcceptBackoff{100};  // out of descriptors: closing some takes the peers a moment
 constexpr int kBacklog = 1024;                            // a burst of new processes; the kernel caps it at somaxconn
@@ -59,6 +68,8 @@ struct FrameServer::Impl {
   asio::local::stream_protocol::acceptor acceptor;
   asio::steady_timer sweep;
   std::unordered_set<std::shared_ptr<FrameConnection>> open;
+  std::unordered_map<uid_t, std::size_t> of_uid;  // how many of them each user has
+  std::size_t output = 0;                         // bytes that wait to be written, of all
   bool closed = false;
 };
 
@@ -68,14 +79,19 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
       : socket_(std::move(socket)), peer_(peer), server_(server) {}
 
   void send(std::string_view frames) override {
-    if (!socket_.is_open()) return;
-    if (waiting_.size() + frames.size() > kOutputMax) return close();
+    if (aborted_) return;
+    const auto server = server_.lock();
+    if (!server || waiting_.size() + frames.size() > kOutputMax) return abort();
+    // One whose earlier answers are all taken is owed this one, whatever others leave lying.
+    if (output_ > 0 && server->output + frames.size() > kOutputTotalMax) return abort();
     waiting_.append(frames);
+    output_ += frames.size();
+    server->output += frames.size();
     if (!handling_) flush();
   }
 
   bool send_with_descriptor(std::string_view frames, int fd) override {
-    if (!socket_.is_open() || writing_ || !waiting_.empty()) return false;
+    if (aborted_ || writing_ || !waiting_.empty()) return false;
     iovec bytes{const_cast<char*>(frames.data()), frames.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr message{};
@@ -102,7 +118,7 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
     const auto self = shared_from_this();
     std::string input;
     std::size_t used = 0;
-    input.resize(kReadBytes);
+    input.resize(kFirstReadBytes);
     for (;;) {
       boost::system::error_code error;
       const std::size_t got = co_await socket_.async_read_some(asio::buffer(input.data() + used, input.size() - used),
@@ -115,14 +131,18 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
       handling_ = false;
       flush();
       if (!good) break;
+      if (got > input.size() / 2 && input.size() < kReadBytes) grow(input, used, kReadBytes);
     }
     OPENSSL_cleanse(input.data(), input.size());  // tokens stood in it
     leave_after_output();
   }
 
-  void close() {
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+  // Ends what is under way and closes nothing yet. Asio's io_uring backend (Boost 1.81) hands the bookkeeping of a
+  // closed socket to the next one while an operation of the first is still in the ring, and the two then take each
+  // other's results: questions are swallowed, and no more connections accepted. So leave() closes, when none is left.
+  void abort() {
+    if (std::exchange(aborted_, true)) return;
+    ::shutdown(socket_.native_handle(), SHUT_RDWR);
   }
 
   // Closes once what waits is written. Until then the connection counts, and a peer that does not read is overdue.
@@ -134,14 +154,20 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
   }
 
   [[nodiscard]] bool overdue(steady_clock::time_point now) const {
+    if (writing_ && now - last_written_ > kWriteTimeout) return true;
     return mid_frame_ ? now - frame_began_ > kFrameTimeout : now - last_read_ > kIdleTimeout;
   }
+
+  [[nodiscard]] steady_clock::time_point last_read() const { return last_read_; }
+  // Not one whose answer is being written: that one ends by itself.
+  [[nodiscard]] bool may_give_way() const { return !writing_ && !leaving_ && !aborted_; }
+  void give_way() { abort(); }
 
  private:
   // Handles every whole frame in input[0, used) and moves the rest to the front. False ends the connection.
   bool handle_frames(FrameServer::Impl& server, std::string& input, std::size_t& used) {
     std::size_t at = 0;
-    while (used - at >= wire::kHeadBytes && socket_.is_open()) {
+    while (used - at >= wire::kHeadBytes && !aborted_) {
       char bytes[wire::kHeadBytes];
       std::memcpy(bytes, input.data() + at, sizeof bytes);
       const wire::Head head = wire::decode_head(bytes);
@@ -152,7 +178,7 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
       }
       const std::size_t frame_bytes = wire::kHeadBytes + head.size;
       if (used - at < frame_bytes) {
-        if (input.size() < frame_bytes) grow(input, frame_bytes);
+        if (input.size() < frame_bytes) grow(input, used, std::max(frame_bytes, kReadBytes));
         break;
       }
       if (!handle(server, head, std::string_view(input.data() + at + wire::kHeadBytes, head.size))) return false;
@@ -165,7 +191,7 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
     // Counted from the frame's first byte: a byte now and then keeps nothing open.
     if (used > 0 && (!mid_frame_ || at > 0)) frame_began_ = last_read_;
     mid_frame_ = used > 0;
-    return socket_.is_open();
+    return !aborted_;
   }
 
   // Whatever goes wrong with one frame (no memory is left, in the main) ends its own connection and nothing else.
@@ -180,16 +206,27 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
   }
 
   // By hand, so that the smaller buffer's bytes do not stay in freed memory.
-  static void grow(std::string& input, std::size_t bytes) {
+  static void grow(std::string& input, std::size_t used, std::size_t bytes) {
     std::string larger(bytes, '\0');
-    std::memcpy(larger.data(), input.data(), input.size());
+    std::memcpy(larger.data(), input.data(), used);
     OPENSSL_cleanse(input.data(), input.size());
     input.swap(larger);
   }
 
+  // Nothing is read or written any more.
   void leave() {
-    close();
-    if (const auto server = server_.lock()) server->open.erase(shared_from_this());
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    const auto server = server_.lock();
+    if (!server || server->open.erase(shared_from_this()) == 0) return;
+    server->output -= std::exchange(output_, 0);
+    const auto count = server->of_uid.find(peer_.uid);
+    if (--count->second == 0) server->of_uid.erase(count);
+  }
+
+  void forget_output(std::size_t written) {
+    output_ -= written;
+    if (const auto server = server_.lock()) server->output -= written;
   }
 
   void refuse(const wire::Head& head, std::string_view sentence) {
@@ -199,53 +236,93 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
   }
 
   void flush() {
-    if (writing_ || waiting_.empty() || !socket_.is_open()) return;
+    if (writing_ || waiting_.empty() || aborted_) return;
     writing_ = true;
+    last_written_ = steady_clock::now();
     out_.clear();
-    std::swap(out_, waiting_);
-    asio::async_write(socket_, asio::buffer(out_),
-                      [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
-                        self->writing_ = false;
-                        if (error) {
-                          self->close();
-                        } else {
-                          self->flush();
-                        }
-                        if (self->leaving_ && !self->writing_) self->leave();
-                      });
+    out_.swap(waiting_);
+    write_from(0);
+  }
+
+  // A piece at a time: each shows that the peer still reads.
+  void write_from(std::size_t at) {
+    socket_.async_write_some(asio::buffer(out_.data() + at, out_.size() - at),
+                             [self = shared_from_this(), at](const boost::system::error_code& error, std::size_t wrote) {
+                               self->wrote_to(error, at + wrote);
+                             });
+  }
+
+  void wrote_to(const boost::system::error_code& error, std::size_t at) {
+    if (!error && at < out_.size()) {
+      last_written_ = steady_clock::now();
+      return write_from(at);
+    }
+    writing_ = false;
+    forget_output(out_.size());
+    if (error) {
+      abort();
+    } else {
+      flush();
+    }
+    if (leaving_ && !writing_) leave();
   }
 
   Socket socket_;
   Peer peer_;
   std::string waiting_;  // to be written after out_
   std::string out_;      // being written: must not move
+  std::size_t output_ = 0;  // bytes of both, as the server counts them
   bool writing_ = false;
   bool handling_ = false;  // frames of one read are being handled: answers gather
   bool mid_frame_ = false;
   bool ending_ = false;  // asked for by a handler
+  bool aborted_ = false;  // shut down: what is under way ends at once
   bool leaving_ = false;  // nothing more is read; gone once the output is
   std::weak_ptr<FrameServer::Impl> server_;
   steady_clock::time_point last_read_ = steady_clock::now();
+  steady_clock::time_point last_written_{};  // of the write under way: when the peer last took something
   steady_clock::time_point frame_began_{};  // of the frame that is not whole yet
 };
 
 namespace {
 
-bool identify(Socket& socket, Peer& peer) {
+bool take_charge_of(Socket& socket, Peer& peer) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return false;
+  // Asio accepts without the flag.
+  if (::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC) != 0) return false;
   peer = {credentials.pid, credentials.uid, credentials.gid};
   return peer.uid != kOverflowUid;
+}
+
+// With no room left, the user who holds the most connections gives one up for a user who would still hold fewer: the
+// one that has been silent longest. False if nobody holds more than his share.
+bool make_room_for(const FrameServer::Impl& server, uid_t uid) {
+  const auto own = server.of_uid.find(uid);
+  const std::size_t share = (own == server.of_uid.end() ? 0 : own->second) + 1;
+  const auto greedy = std::ranges::max_element(server.of_uid, {}, [](const auto& entry) { return entry.second; });
+  if (greedy == server.of_uid.end() || greedy->second <= share) return false;
+  std::shared_ptr<FrameConnection> idlest;
+  for (const auto& connection : server.open) {
+    if (connection->peer().uid != greedy->first || !connection->may_give_way()) continue;
+    if (!idlest || connection->last_read() < idlest->last_read()) idlest = connection;
+  }
+  if (!idlest) return false;
+  idlest->give_way();
+  return true;
 }
 
 // Over the bound, or not to be told apart, or no memory for it: the socket closes as it leaves this scope.
 void welcome(const std::shared_ptr<FrameServer::Impl>& server, Socket socket) {
   try {
     Peer peer;
-    if (server->open.size() >= server->options.connections_max || !identify(socket, peer)) return;
+    if (!take_charge_of(socket, peer)) return;
+    if (server->open.size() >= server->options.connections_max && !make_room_for(*server, peer.uid)) return;
     auto connection = std::make_shared<FrameConnection>(std::move(socket), peer, server);
+    std::size_t& of_peer = server->of_uid[peer.uid];
     server->open.insert(connection);
+    ++of_peer;
     asio::co_spawn(server->acceptor.get_executor(), connection->serve(server),
                    [connection](const std::exception_ptr& thrown) {
                      if (thrown) connection->leave_after_output();
@@ -289,10 +366,12 @@ FrameServer::FrameServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 FrameServer::~FrameServer() {
   impl_->closed = true;
+  // Cancelled, not closed: whatever waits ends and closes what it holds. Asio 1.26 forgets an operation that is under way
+  // on a closed object, and ends it only after the services that it needs, if the loop goes before it comes round.
   boost::system::error_code ignored;
-  impl_->acceptor.close(ignored);
+  impl_->acceptor.cancel(ignored);
   impl_->sweep.cancel();
-  for (const auto& connection : impl_->open) connection->close();
+  for (const auto& connection : impl_->open) connection->abort();
   impl_->open.clear();
   ::unlink(impl_->options.path.c_str());
 }
@@ -334,7 +413,7 @@ asio::awaitable<void> sweep_loop(std::shared_ptr<FrameServer::Impl> server) {
     co_await server->sweep.async_wait(asio::redirect_error(asio::use_awaitable, error));
     const auto now = steady_clock::now();
     for (const auto& connection : server->open) {
-      if (connection->overdue(now)) connection->close();  // it erases itself when its operations have ended
+      if (connection->overdue(now)) connection->abort();  // it erases itself when its operations have ended
     }
   }
 }

@@ -3,6 +3,10 @@
 //
 // Every complete frame of one read is handled before anything is written, and all answers given meanwhile go out in
 // one write: under load the system calls are shared by many requests.
+//
+// What a peer can take of the daemon is bounded, whatever it sends, leaves unsent or leaves unread: frames, connections,
+// time for a frame, time without reading, output of one and of all. At the bound of connections no user keeps another
+// out by holding more than a share.
 #pragma once
 
 #include <sys/types.h>

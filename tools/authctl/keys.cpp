@@ -1,6 +1,7 @@
-// authctl keys
+// authctl keys [revoke]
 #include "tools/authctl/ask.hpp"
 #include "tools/authctl/reply_text.hpp"
+#include "tools/authctl/revocation_text.hpp"
 #include "tools/authctl/verb.hpp"
 
 namespace authctl {
@@ -29,6 +30,16 @@ std::string render(const boost::json::object& reply) {
 }  // namespace
 
 void declare_keys(Command command) {
+  Command revoke = command.child("revoke", "refuse every token that this key signed, now and later",
+                                 "authctl keys revoke NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+  const auto thumbprint = std::make_shared<std::string>();
+  revoke.text("thumbprint", *thumbprint, "THUMBPRINT", "the key, by its thumbprint as authctl keys shows it");
+  revoke.require("thumbprint");
+  revoke.action([thumbprint](Call& call) {
+    boost::json::object question = request("revoke");
+    question["key"] = *thumbprint;
+    return answer(call, question, revocation_text);
+  });
   command.action([](Call& call) { return answer(call, request("keys"), render); });
 }
 

@@ -1,4 +1,4 @@
-// authctl revocations list
+// authctl revocations list | lift
 #include "tools/authctl/ask.hpp"
 #include "tools/authctl/reply_text.hpp"
 #include "tools/authctl/verb.hpp"
@@ -21,6 +21,22 @@ std::string render(const boost::json::object& reply) {
   return text;
 }
 
+std::string render_lifted(const boost::json::object& reply) {
+  return "lifted:\n" + rows_text(array_in(reply, "lifted"), {"change", "kind", "scope", "value", "not_before_wall_ns"}) +
+         "what these refused is asked for again at its next use\n";
+}
+
+void declare_lift(Command command) {
+  const auto change = std::make_shared<std::uint64_t>(0);
+  command.number("change", *change, 1, INT64_MAX, "the rule's number, as list shows it");
+  command.require("change");
+  command.action([change](Call& call) {
+    boost::json::object question = request("lift");
+    question["change"] = *change;
+    return answer(call, question, render_lifted);
+  });
+}
+
 }  // namespace
 
 void declare_revocations(Command command) {
@@ -36,6 +52,7 @@ void declare_revocations(Command command) {
     question["limit"] = page->limit;
     return answer(call, question, render);
   });
+  declare_lift(command.child("lift", "take a rule back: what it refused may be good again", "authctl revocations lift 120"));
 }
 
 }  // namespace authctl

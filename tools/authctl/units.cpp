@@ -85,4 +85,17 @@ std::string wall_time_text(std::int64_t wall_ns) {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
+std::optional<std::int64_t> parse_wall_time(std::string_view text) {
+  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+  std::tm parts{};
+  const std::string copy(text);
+  const char* const end = ::strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  const std::time_t seconds = ::timegm(&parts);
+  std::int64_t wall_ns = 0;
+  // strptime is lenient: 31 February would become a day in March.
+  if (__builtin_mul_overflow(std::int64_t{seconds}, kNsPerSecond, &wall_ns) || wall_time_text(wall_ns) != text) return std::nullopt;
+  return wall_ns;
+}
+
 }  // namespace authctl

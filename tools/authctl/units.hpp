@@ -24,4 +24,7 @@ namespace authctl {
 // "2026-03-01T12:00:00Z"; fractions of a second are cut.
 [[nodiscard]] std::string wall_time_text(std::int64_t wall_ns);
 
+// Exactly that form back, in nanoseconds; nothing for any other.
+[[nodiscard]] std::optional<std::int64_t> parse_wall_time(std::string_view text);
+
 }  // namespace authctl

@@ -285,4 +285,31 @@ TEST(TableAdoption, NoSequenceGoesBack) {
     EXPECT_EQ(next.writer.peek(slot).sequence(), before[slot]);
 }
 
+// A stray write to the counter that all epochs come from: raising it would void nothing, or wrap.
+TEST(TableAdoption, ACounterBehindItsEpochsOrAtItsEndKeepsNoRecord) {
+  for (const std::uint64_t counter : {std::uint64_t{0}, kEpochMax, ~std::uint64_t{0}}) {
+    TempTable table;
+    table.writer().raise_all();
+    ASSERT_TRUE(table.writer().insert(numbered_spec(table.writer(), 1), kNowNs));
+    A::store_relaxed(table.view().header().epoch_counter, counter);
+    Successor next(table);
+    EXPECT_EQ(next.report.kept, 0u) << counter;
+    EXPECT_EQ(next.report.dropped_checksum, 1u) << counter;
+    ASSERT_TRUE(next.writer.insert(numbered_spec(next.writer, 2), kNowNs));
+    EXPECT_TRUE(next.has(2)) << counter;
+    next.writer.raise_all();
+    EXPECT_FALSE(next.has(2)) << counter;
+  }
+}
+
+TEST(TableAdoption, ARecordOfAnEpochThatWasNeverGivenOutIsDropped) {
+  TempTable table;
+  RecordSpec spec = numbered_spec(table.writer(), 1);
+  spec.epoch = table.writer().epoch() + 1;
+  ASSERT_TRUE(table.writer().insert(spec, kNowNs));
+  const Successor next(table);
+  EXPECT_EQ(next.report.dropped_checksum, 1u);
+  EXPECT_FALSE(next.has(1));
+}
+
 }  // namespace

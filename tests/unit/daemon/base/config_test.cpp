@@ -276,6 +276,13 @@ TEST(ConfigFaults, BrokenSyntaxIsOneFaultWithItsLine) {
   EXPECT_TRUE(contains(fault.message, "not TOML")) << fault.message;
 }
 
+// What the parser's own assertions and its table of white space would have ended the daemon for, at a reload.
+TEST(ConfigFaults, NoSyntaxFaultEndsTheProcess) {
+  for (const std::string heading : {"[.a]", "[=]", "[\xc3\xa9]", "\xc3\xa9 = 1", "\xef\xbb\xb7", "[\x01]"}) {
+    EXPECT_TRUE(contains(only_fault("\n" + heading + "\n" + kSessions).message, "not TOML")) << heading;
+  }
+}
+
 TEST(ConfigFaults, AKeyGivenTwiceIsASyntaxFault) {
   EXPECT_EQ(only_fault("group = \"a\"\ngroup = \"b\"\n" + kSessions).line, 2u);
 }

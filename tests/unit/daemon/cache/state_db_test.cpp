@@ -421,7 +421,7 @@ TEST(StateDb, EveryMalformedRowIsCorrupt) {
       "UPDATE rules SET kind = 0",     "UPDATE rules SET kind = 300",
       "UPDATE rules SET kind = 1",  // a token rule whose value is no digest
       "UPDATE rules SET change = -1",
-      "UPDATE rules SET change = 2",  // beyond last_change
+      "UPDATE rules SET change = 2",
       "UPDATE rules SET life_ns = -1", "UPDATE rules SET not_before_ns = -1",
       "UPDATE rules SET boot_id = ''", "UPDATE rules SET scope = zeroblob(100000)",
   };
@@ -429,10 +429,28 @@ TEST(StateDb, EveryMalformedRowIsCorrupt) {
     const TemporaryDirectory directory;
     ASSERT_TRUE(open_ok(directory / "state.db").commit({put(subject_rule(1, "alice"))}));
     run_sql(directory / "state.db", damage);
-    StateDb db = open_ok(directory / "state.db");
-    const auto rules = db.load_rules(kBootNow);
-    ASSERT_FALSE(rules) << damage;
-    EXPECT_EQ(rules.error().code, ErrorCode::kCorrupt) << damage;
+    const auto opened = StateDb::open(directory / "state.db", kBoot);
+    ASSERT_FALSE(opened) << damage;
+    EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt) << damage;
+  }
+}
+
+// Each of these is a rule that could have been written: nothing but the row's checksum tells.
+TEST(StateDb, B25_ARuleThatIsNotAsItWasWrittenIsCorrupt) {
+  const char* const damages[] = {
+      "UPDATE rules SET value = CAST('alicf' AS BLOB)", "UPDATE rules SET scope = CAST('x' AS BLOB)",
+      "UPDATE rules SET kind = 6",                      "UPDATE rules SET not_before_ns = 9",
+      "UPDATE rules SET life_ns = 499",                 "UPDATE rules SET created_wall_ns = 999",
+      "UPDATE rules SET created_boot_ns = 99",          "UPDATE rules SET boot_id = 'boot-two'",
+      "UPDATE rules SET checksum = checksum + 1",
+  };
+  for (const char* damage : damages) {
+    const TemporaryDirectory directory;
+    ASSERT_TRUE(open_ok(directory / "state.db").commit({put(subject_rule(1, "alice"))}));
+    run_sql(directory / "state.db", damage);
+    const auto opened = StateDb::open(directory / "state.db", kBoot);
+    ASSERT_FALSE(opened) << damage;
+    EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt) << damage;
   }
 }
 

@@ -66,6 +66,22 @@ TEST(Tables, AFlushDuringTheCopyVoidsCopiedAndUncopiedAlike) {
   EXPECT_EQ(cache.seen("tok"), Verdict::kMiss);
 }
 
+TEST(Tables, AFlushVoidsInBothFilesThoughTheirEpochsWereCountedApart) {
+  Cache cache;
+  begin(cache);
+  for (int i = 0; i < 3; ++i) cache.tables.newest().writer.raise_key({1, 2, 3, 4});  // as a reused index does
+  cache.admit("tok", cache.valid());
+  ASSERT_EQ(cache.tables.current().writer.live(), 1u);
+  cache.tables.raise_all();
+  for (const authcached::Generation* each : {&cache.tables.newest(), &cache.tables.current()}) {
+    const auto& view = each->writer.view();
+    for (std::uint64_t slot = 0; slot < view.geometry.slots; ++slot) {
+      EXPECT_FALSE(A::load_relaxed(view.slot(slot).control) % 256 == 2 &&
+                   is_current(view, each->writer.peek(slot), static_cast<std::uint64_t>(cache.clock.monotonic)));
+    }
+  }
+}
+
 TEST(Tables, AnInsertDuringTheCopyIsInBothAndNamesBothPlacesNewestFirst) {
   Cache cache;
   begin(cache);

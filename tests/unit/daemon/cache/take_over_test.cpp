@@ -120,6 +120,14 @@ TEST_F(TakeOver, ACorruptTableIsRetiredInPlaceAndSetAside) {
   EXPECT_TRUE(std::filesystem::exists(directory_.path() / "corrupt.table.7"));
 }
 
+TEST_F(TakeOver, ATableThatCannotBeRetiredStaysListedWhileItIsWaitedFor) {
+  // A start during that wait must wait too, so the number may not leave the list with those that were met.
+  std::filesystem::create_symlink("nowhere", directory_.path() / "table.7");
+  const Predecessors found = meet_predecessors(input_);
+  EXPECT_GT(found.unreachable_ns, 0);
+  EXPECT_EQ(found.unreachable, std::vector<std::uint64_t>{7});
+}
+
 TEST_F(TakeOver, B8_ATableWithoutANameDelaysAcknowledgementsByItsTimeoutInThisBootOnly) {
   input_.known = {known(7, 123)};
   EXPECT_EQ(meet_predecessors(input_).unreachable_ns, 123);

@@ -54,6 +54,13 @@ TEST(Command, WhatCannotBeMeantIsUsageAndASentence) {
                                      {"revoke"},
                                      {"revoke", "--jti", "x"},
                                      {"revoke", "--token=abc"},
+                                     {"revoke", "--subject", "a", "--client", "b"},
+                                     {"revoke", "--everything", "--issuer", "a", "--sid", "b"},
+                                     {"revoke", "--subject", "a", "--before", "yesterday"},
+                                     {"revoke", "--subject", "a", "--before", "2026-02-31T00:00:00Z"},
+                                     {"revocations", "lift"},
+                                     {"revocations", "lift", "0"},
+                                     {"keys", "revoke"},
                                      {"log-level", "loud"},
                                      {"log-level"},
                                      {"completion", "tcsh"},
@@ -94,7 +101,8 @@ TEST(Command, ATokenOnTheCommandLineIsNotRepeated) {
 }
 
 TEST(Command, AnUnknownKindOfRevocationIsNamed) {
-  EXPECT_NE(run_authctl({"revoke", "--jti", "x"}).err.find("revoke has no option --jti"), std::string::npos);
+  EXPECT_NE(run_authctl({"revoke", "--role", "x"}).err.find("revoke has no option --role"), std::string::npos);
+  EXPECT_NE(run_authctl({"revoke", "--jti", "x"}).err.find("--jti needs --issuer"), std::string::npos);
   EXPECT_NE(run_authctl({"revoke"}).err.find("exactly one of: --token"), std::string::npos);
 }
 

@@ -159,6 +159,21 @@ TEST(Verbs, StatsShowsTheThreePartsAndComplaints) {
 }
 
 TEST(Verbs, FlushReloadKeysUpstreamsConfigAndLogLevelRender) {
+  const std::string made = R"({"ok":true,"change":7,"killed":3,"refused_after_ns":1000,"durable_after_ns":2000,"everything":false})";
+  expect_asked(run_against({made}, {"revoke", "--jti", "j", "--issuer", "https://i"}), R"({"verb":"revoke","jti":"j","issuer":"https://i"})");
+  expect_asked(run_against({made}, {"revoke", "--subject", "alice", "--issuer", "https://i"}), R"({"verb":"revoke","subject":"alice","issuer":"https://i"})");
+  expect_asked(run_against({made}, {"revoke", "--sid", "s"}), R"({"verb":"revoke","sid":"s"})");
+  expect_asked(run_against({made}, {"revoke", "--client", "c"}), R"({"verb":"revoke","client":"c"})");
+  expect_asked(run_against({made}, {"revoke", "--everything"}), R"({"verb":"revoke","everything":true})");
+  expect_asked(run_against({made}, {"revoke", "--issuer", "https://i", "--before", "2026-03-01T12:00:00Z"}),
+               R"({"verb":"revoke","issuer":"https://i","not_before_wall_ns":1772366400000000000})");
+  const auto key = run_against({made}, {"keys", "revoke", "abc"});
+  expect_asked(key, R"({"verb":"revoke","key":"abc"})");
+  EXPECT_TRUE(key.ran.out.starts_with("refused after 1us")) << key.ran.out;
+  const auto lift = run_against({R"({"ok":true,"lifted":[{"change":7,"kind":"sid","scope":"","value":"s","not_before_wall_ns":0}]})"},
+                                {"revocations", "lift", "7"});
+  expect_asked(lift, R"({"verb":"lift","change":7})");
+  EXPECT_TRUE(lift.ran.out.starts_with("lifted:")) << lift.ran.out;
   const auto flush = run_against({R"({"ok":true,"voided":"all"})"}, {"flush", "--issuer", "https://i"});
   expect_asked(flush, R"({"verb":"flush","issuer":"https://i"})");
   EXPECT_TRUE(flush.ran.out.starts_with("voided: all"));

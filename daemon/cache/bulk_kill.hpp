@@ -1,0 +1,51 @@
+// Kills that may reach any number of records, in slices of 5 ms or less between other work: one slice of one job at a
+// time, the jobs in turn, so that no number of them keeps the loop from its heartbeat. Loop thread only.
+//
+// What stands when a job begins, in whichever generation, is dead when it says that it is done: each generation that is
+// written is walked to its end, the oldest first. A copy goes from the old generation to the new one, so it is met in
+// one of them; a move within one is met by NameIndex's second invariant, or by the scan's list of those that stepped
+// behind it. What is admitted meanwhile is not this job's matter: a revocation has its rule in memory before it begins.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "daemon/cache/name_index.hpp"
+#include "daemon/cache/tables.hpp"
+#include "daemon/io/executor.hpp"
+
+namespace authcached {
+
+class BulkKill {
+ public:
+  using Doomed = std::function<bool(const authcache::shm::TableView&, const authcache::shm::HotRecord&, const authcache::shm::ColdRecord&)>;
+  using Done = std::move_only_function<void(std::uint64_t killed)>;
+
+  BulkKill(Tables& tables, Executor& loop);
+  ~BulkKill();
+
+  // The first slice runs now, unless others wait already; done may be called before this returns.
+  void by_name(NameKind kind, std::string name, authcache::shm::SlotState dead, Doomed doomed, Done done);
+  // Every record of one profile. Walks the whole table: for what is no revocation.
+  void by_profile(std::uint64_t profile_id, Done done);
+  void negatives(Done done);
+
+  [[nodiscard]] std::size_t running() const { return jobs_.size(); }
+
+  // The unit is about a microsecond: a link of a chain followed, half a record read; a kill is eight.
+  static constexpr std::uint64_t kSlice = 2'000;
+
+  class Job;
+
+ private:
+  void begin(std::unique_ptr<Job> job);
+  void turn();
+
+  Tables& tables_;
+  Executor& loop_;
+  std::deque<std::unique_ptr<Job>> jobs_;
+};
+
+}  // namespace authcached
