@@ -84,7 +84,8 @@ void DaemonProcess::configure(std::string_view rest) const {
 }
 
 void DaemonProcess::launch(First first) {
-  (void)says_ready(notify_);  // what an earlier life left
+  while (says_ready(notify_)) {  // what an earlier life left: one for its start, one for each reload
+  }
   const UniqueFd log(::open(scratch("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   ChildSpec spec{{authcached_program(), "--config", config_file().string()},
                  {"NOTIFY_SOCKET=" + scratch("notices").string()},
