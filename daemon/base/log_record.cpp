@@ -107,8 +107,11 @@ void append_json_field(std::string& line, const LogField& field) {
 std::string format_wall_time(std::int64_t wall_ns) {
   constexpr std::int64_t kNsPerSecond = 1'000'000'000;
   std::int64_t fraction_ns = wall_ns % kNsPerSecond;
-  if (fraction_ns < 0) fraction_ns += kNsPerSecond;
-  const std::time_t second = (wall_ns - fraction_ns) / kNsPerSecond;
+  std::time_t second = wall_ns / kNsPerSecond;
+  if (fraction_ns < 0) {
+    fraction_ns += kNsPerSecond;
+    --second;
+  }
   std::tm parts{};
   if (::gmtime_r(&second, &parts) == nullptr) return std::to_string(wall_ns);
   std::array<char, 32> date{};

@@ -231,10 +231,8 @@ TEST_F(Log, ThreadsWriteWholeLines) {
 
 TEST(LogTime, NegativeAndExtremeTimesAreStillOneText) {
   EXPECT_EQ(format_wall_time(-1), "1969-12-31T23:59:59.999999Z");
-  for (const auto extreme :
-       {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()}) {
-    EXPECT_FALSE(format_wall_time(extreme).empty());
-  }
+  EXPECT_EQ(format_wall_time(std::numeric_limits<std::int64_t>::min()), "1677-09-21T00:12:43.145224Z");
+  EXPECT_EQ(format_wall_time(std::numeric_limits<std::int64_t>::max()), "2262-04-11T23:47:16.854775Z");
 }
 
 TEST(LogOptions, TheJournalIsUsedOnlyIfItIsThisStandardError) {
