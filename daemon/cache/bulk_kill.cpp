@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <new>
 #include <utility>
 
 namespace authcached {
@@ -28,6 +29,8 @@ class BulkKill::Job {
 
   // Works for about kSlice; true once nothing is left to do.
   virtual bool slice(Tables& tables) = 0;
+  // After a slice that threw: what it had not done yet is not known, so everything is looked at again.
+  virtual void begin_anew(Tables&) { seen_.clear(); }
   void finish() { done_(killed_); }
 
  protected:
@@ -62,8 +65,8 @@ class NameJob final : public BulkKill::Job {
       if (generation == nullptr) {  // not begun, at its end, or retired meanwhile
         generation = next_generation(tables);
         if (generation == nullptr) return true;
-        walked_ = generation->writer.view().generation;
         walk_ = generation->names.begin_walk(kind_, name_);
+        walked_ = generation->writer.view().generation;  // only now is there a walk to end
       }
       const NameIndex::Step step = generation->names.step(walk_, BulkKill::kSlice - cost, cost);
       if (step.what == NameIndex::Step::What::kAgain) return false;
@@ -75,6 +78,11 @@ class NameJob final : public BulkKill::Job {
       walked_ = 0;
     }
     return false;
+  }
+  void begin_anew(Tables& tables) override {
+    if (Generation* const generation = tables.generation(walked_)) generation->names.end_walk(walk_);
+    walked_ = 0;
+    Job::begin_anew(tables);
   }
 
  private:
@@ -100,9 +108,10 @@ class NameJob final : public BulkKill::Job {
   NameIndex::WalkId walk_ = 0;
 };
 
-class ProfileJob final : public BulkKill::Job {
+class ProfilesJob final : public BulkKill::Job {
  public:
-  ProfileJob(std::uint64_t profile_id, BulkKill::Done done) : Job(std::move(done)), profile_id_(profile_id) {}
+  using DoomedProfile = std::function<bool(std::uint64_t id)>;
+  ProfilesJob(DoomedProfile doomed, BulkKill::Done done) : Job(std::move(done)), doomed_(std::move(doomed)) {}
 
   bool slice(Tables& tables) override {
     for (std::uint64_t looked = 0; looked < BulkKill::kSlice * kScannedPerUnit; ++looked) {
@@ -110,8 +119,8 @@ class ProfileJob final : public BulkKill::Job {
       if (generation == nullptr) {
         generation = next_generation(tables);
         if (generation == nullptr) return true;
-        scanned_ = generation->writer.view().generation;
         scan_ = generation->begin_scan();
+        scanned_ = generation->writer.view().generation;
       }
       const auto slot = generation->scan_next(scan_);
       if (!slot) {
@@ -121,15 +130,20 @@ class ProfileJob final : public BulkKill::Job {
       }
       const shm::TableView& view = generation->writer.view();
       if (shm::control_state(A::load_relaxed(view.slot(*slot).control)) != shm::SlotState::kLive) continue;
-      if (A::load_relaxed(view.cold(*slot).profile_id) != profile_id_) continue;
+      if (!doomed_(A::load_relaxed(view.cold(*slot).profile_id))) continue;
       looked += kKillCost * kScannedPerUnit;
       kill(tables, generation->writer.peek(*slot).key, shm::SlotState::kEvicted);
     }
     return false;
   }
+  void begin_anew(Tables& tables) override {
+    if (Generation* const generation = tables.generation(scanned_)) generation->end_scan(scan_);
+    scanned_ = 0;
+    Job::begin_anew(tables);
+  }
 
  private:
-  std::uint64_t profile_id_;
+  DoomedProfile doomed_;
   std::uint64_t scanned_ = 0;  // generation; 0: none
   Generation::ScanId scan_ = 0;
 };
@@ -150,31 +164,53 @@ void BulkKill::by_name(NameKind kind, std::string name, shm::SlotState dead, Doo
 }
 
 void BulkKill::by_profile(std::uint64_t profile_id, Done done) {
-  begin(std::make_unique<ProfileJob>(profile_id, std::move(done)));
+  begin(std::make_unique<ProfilesJob>([profile_id](std::uint64_t id) { return id == profile_id; }, std::move(done)));
+}
+
+void BulkKill::other_profiles(std::vector<std::uint64_t> kept, Done done) {
+  const auto doomed = [kept = std::move(kept)](std::uint64_t id) { return std::ranges::find(kept, id) == kept.end(); };
+  begin(std::make_unique<ProfilesJob>(doomed, std::move(done)));
 }
 
 void BulkKill::negatives(Done done) { begin(std::make_unique<NegativesJob>(std::move(done))); }
 
 void BulkKill::begin(std::unique_ptr<Job> job) {
   jobs_.push_back(std::move(job));
-  if (jobs_.size() == 1) turn();
+  resume();
 }
 
-// Leaves one task behind for as long as jobs are left. What a slice throws (no memory is left) must not end the job,
-// whose caller waits, nor the others: it is tried again in its next turn.
+void BulkKill::resume() {
+  if (!turn_to_come_) turn();
+}
+
+// Leaves one task behind for as long as jobs are left. What a slice throws (no memory is left, in the main) must not end
+// the job, whose caller waits, nor the others.
 void BulkKill::turn() {
+  turn_to_come_ = false;
   if (jobs_.empty()) return;
   bool finished = false;
   try {
     finished = jobs_.front()->slice(tables_);
   } catch (const std::exception&) {
-    finished = false;
+    jobs_.front()->begin_anew(tables_);
   }
-  std::unique_ptr<Job> job = std::move(jobs_.front());
-  jobs_.pop_front();
-  if (!finished) jobs_.push_back(std::move(job));
-  if (!jobs_.empty()) loop_.post([this] { turn(); });
-  if (finished) job->finish();
+  std::list<std::unique_ptr<Job>> ended;
+  if (finished) {
+    ended.splice(ended.end(), jobs_, jobs_.begin());
+  } else {
+    jobs_.splice(jobs_.end(), jobs_, jobs_.begin());
+  }
+  if (!jobs_.empty()) ask_for_turn();
+  if (finished) ended.front()->finish();
+}
+
+void BulkKill::ask_for_turn() {
+  try {
+    loop_.post([this] { turn(); });
+    turn_to_come_ = true;
+  } catch (const std::bad_alloc&) {
+    turn_to_come_ = false;  // resume(), or the next job, takes it
+  }
 }
 
 }  // namespace authcached

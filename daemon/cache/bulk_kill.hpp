@@ -7,10 +7,11 @@
 // behind it. What is admitted meanwhile is not this job's matter: a revocation has its rule in memory before it begins.
 #pragma once
 
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "daemon/cache/name_index.hpp"
 #include "daemon/cache/tables.hpp"
@@ -30,7 +31,11 @@ class BulkKill {
   void by_name(NameKind kind, std::string name, authcache::shm::SlotState dead, Doomed doomed, Done done);
   // Every record of one profile. Walks the whole table: for what is no revocation.
   void by_profile(std::uint64_t profile_id, Done done);
+  // Every record of a profile that is not among these: likewise.
+  void other_profiles(std::vector<std::uint64_t> kept, Done done);
   void negatives(Done done);
+  // Goes on with what stopped because there was no memory for its next turn.
+  void resume();
 
   [[nodiscard]] std::size_t running() const { return jobs_.size(); }
 
@@ -42,10 +47,12 @@ class BulkKill {
  private:
   void begin(std::unique_ptr<Job> job);
   void turn();
+  void ask_for_turn();
 
   Tables& tables_;
   Executor& loop_;
-  std::deque<std::unique_ptr<Job>> jobs_;
+  std::list<std::unique_ptr<Job>> jobs_;  // they go round without memory for it
+  bool turn_to_come_ = false;
 };
 
 }  // namespace authcached

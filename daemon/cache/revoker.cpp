@@ -330,6 +330,7 @@ void Revoker::lengthen_slice(std::uint64_t pass, std::uint64_t after, std::uint6
 }
 
 void Revoker::purge() {
+  bulk_.resume();
   if (lengthening_) {
     if (lengthening_failed_) lengthen_rules();
     return;

@@ -69,7 +69,9 @@ class Revoker {
   // Without a rule: each record is asked for again.
   void flush_subject(std::string subject, BulkKill::Done done);
   void flush_profile(std::uint64_t profile_id, BulkKill::Done done) { bulk_.by_profile(profile_id, std::move(done)); }
-  // Rules whose life both clocks say is past; a slice at a time. None while rules wait to be lengthened.
+  void flush_other_profiles(std::vector<std::uint64_t> kept, BulkKill::Done done) { bulk_.other_profiles(std::move(kept), std::move(done)); }
+  // From time to time. Rules whose life both clocks say is past; a slice at a time. None while rules wait to be
+  // lengthened. Kills that stopped for want of memory go on.
   void purge();
   // True while some rules are kept for less long than the profiles need; then none is purged.
   [[nodiscard]] bool lengthening() const { return lengthening_; }

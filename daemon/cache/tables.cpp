@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <new>
 
 namespace authcached {
 
@@ -64,13 +65,22 @@ void Generation::placed(std::uint64_t slot) {
 void Generation::removed(std::uint64_t slot) {
   index.removed(slot);
   names.removed(slot);
+  if (ends_ == nullptr) return;
+  const shm::HotRecord record = writer.peek(slot);
+  ends_->ended(record.key, shm::control_state(record.control));
 }
 
 void Generation::moved(std::uint64_t from, std::uint64_t to) {
   index.moved(from, to);
   names.moved(from, to);
   for (auto& [id, scan] : scans_) {
-    if (to < scan.hand) scan.stepped_behind.push_back(to);
+    if (to >= scan.hand) continue;
+    try {
+      scan.stepped_behind.push_back(to);
+    } catch (const std::bad_alloc&) {  // what cannot be remembered is come upon again
+      scan.stepped_behind.clear();
+      scan.hand = 0;
+    }
   }
 }
 
@@ -95,8 +105,18 @@ std::optional<std::uint64_t> Generation::scan_next(ScanId id) {
 Tables::Tables(std::filesystem::path dir, std::unique_ptr<Generation> current)
     : dir_(std::move(dir)), current_(std::move(current)) {}
 
+void Tables::set_end_observer(EndObserver* observer) {
+  ends_ = observer;
+  each([&](Generation& generation) { generation.set_end_observer(observer); });
+}
+
+void Tables::doubt_all() const {
+  if (ends_ != nullptr) ends_->any_may_have_ended();
+}
+
 Places Tables::insert(const shm::RecordSpec& spec, std::uint64_t now_ns, const RecordNames* names) {
   Places places;
+  const std::uint64_t epoch_before = epoch();
   each([&](Generation& generation) {
     struct Announcement {
       Announcement(NameIndex& to, const RecordNames* names) : index(to) { index.announce(names); }
@@ -106,6 +126,7 @@ Places Tables::insert(const shm::RecordSpec& spec, std::uint64_t now_ns, const R
     if (const auto place = generation.writer.insert(spec, now_ns)) places.items[places.count++] = *place;
   });
   level_epochs();
+  if (epoch() != epoch_before) doubt_all();  // the index of an issuer or key was given to another
   return places;
 }
 
@@ -164,6 +185,7 @@ void Tables::level_epochs() {
 void Tables::raise_all() {
   level_epochs();
   each([](Generation& generation) { generation.writer.raise_all(); });
+  doubt_all();
 }
 
 void Tables::advance_epoch() {
@@ -175,6 +197,7 @@ void Tables::advance_epoch() {
 void Tables::raise_issuer(const shm::PrincipalId& issuer) {
   level_epochs();
   each([&](Generation& generation) { generation.writer.raise_issuer(issuer); });
+  doubt_all();
 }
 
 std::vector<std::uint64_t> Tables::generations() const {
@@ -193,6 +216,7 @@ Generation* Tables::generation(std::uint64_t number) const {
 void Tables::raise_key(const shm::PrincipalId& key) {
   level_epochs();
   each([&](Generation& generation) { generation.writer.raise_key(key); });
+  doubt_all();
 }
 
 void Tables::beat(std::uint64_t now_ns) {
@@ -215,23 +239,9 @@ void Tables::set_clock_offsets(std::int64_t wall_offset_ns, std::int64_t boot_of
   each([&](Generation& generation) { generation.writer.set_clock_offsets(wall_offset_ns, boot_offset_ns); });
 }
 
-bool Tables::kill_other_profiles(const std::vector<std::uint64_t>& current, std::uint64_t from, std::uint64_t slots) {
-  bool done = true;
-  each([&](Generation& generation) {
-    const shm::TableView& view = generation.writer.view();
-    const std::uint64_t end = std::min(from + slots, view.geometry.slots);
-    for (std::uint64_t slot = from; slot < end; ++slot) {
-      if (shm::control_state(A::load_relaxed(view.slot(slot).control)) != shm::SlotState::kLive) continue;
-      if (std::ranges::find(current, A::load_relaxed(view.cold(slot).profile_id)) != current.end()) continue;
-      generation.writer.kill_at(slot, shm::SlotState::kEvicted);
-    }
-    done = done && end == view.geometry.slots;
-  });
-  return done;
-}
-
 void Tables::begin_replacement(std::unique_ptr<Generation> successor) {
   successor_ = std::move(successor);
+  successor_->set_end_observer(ends_);
   successor_->writer.inherit(current_->writer);
   current_->writer.set_state(shm::TableState::kMoving);
   copy_hand_ = 0;
@@ -271,6 +281,7 @@ std::uint64_t Tables::abandon_successor() {
   ::unlink((dir_ / shm::table_file_name(abandoned)).c_str());
   current_->writer.set_state(shm::TableState::kLive);
   successor_.reset();
+  doubt_all();
   return abandoned;
 }
 
@@ -280,6 +291,7 @@ std::uint64_t Tables::retire_predecessor() {
   ::unlink((dir_ / shm::table_file_name(retired)).c_str());
   current_ = std::move(successor_);
   successor_named_ = false;
+  doubt_all();
   return retired;
 }
 

@@ -22,6 +22,16 @@
 
 namespace authcached {
 
+// Told of records that end, after the store that ended them. Called from within stores: it must neither throw nor store.
+class EndObserver {
+ public:
+  virtual ~EndObserver() = default;
+  // A live record of this key was killed in one of the generations written; a move is no end.
+  virtual void ended(const authcache::shm::Key& key, authcache::shm::SlotState dead) noexcept = 0;
+  // Any record may have ended: an epoch was raised, or a generation that held records is gone.
+  virtual void any_may_have_ended() noexcept = 0;
+};
+
 // One table file with what the daemon keeps beside it.
 class Generation final : private authcache::shm::SlotObserver {
  public:
@@ -35,6 +45,8 @@ class Generation final : private authcache::shm::SlotObserver {
   [[nodiscard]] ScanId begin_scan();
   [[nodiscard]] std::optional<std::uint64_t> scan_next(ScanId scan);
   void end_scan(ScanId scan) { scans_.erase(scan); }
+
+  void set_end_observer(EndObserver* observer) { ends_ = observer; }
 
   authcache::shm::TableWriter writer;
   TokenIndex index;
@@ -52,6 +64,7 @@ class Generation final : private authcache::shm::SlotObserver {
 
   std::map<ScanId, Scan> scans_;
   ScanId last_scan_ = 0;
+  EndObserver* ends_ = nullptr;
 };
 
 struct Places {
@@ -64,6 +77,9 @@ class Tables {
   using Admit = std::function<bool(const authcache::shm::HotRecord&, const authcache::shm::ColdRecord&, std::string_view text)>;
 
   Tables(std::filesystem::path dir, std::unique_ptr<Generation> current);
+
+  // Of every generation written, now and later. It must outlive this object, or be taken back by null.
+  void set_end_observer(EndObserver* observer);
 
   // names: those of a text that is not in the spec, because the daemon keeps it.
   Places insert(const authcache::shm::RecordSpec& spec, std::uint64_t now_ns, const RecordNames* names = nullptr);
@@ -85,8 +101,6 @@ class Tables {
   void set_profiles(const std::vector<authcache::shm::ProfileDescription>& profiles);
   void set_durable_change(std::uint64_t change);
   void set_clock_offsets(std::int64_t wall_offset_ns, std::int64_t boot_offset_ns);
-  // Kills the records of every profile id that is not in `current`, in the slots from `from`; true at the end.
-  bool kill_other_profiles(const std::vector<std::uint64_t>& current, std::uint64_t from, std::uint64_t slots);
 
   // Begins a replacement; the successor is ready to be filled. Only one at a time.
   void begin_replacement(std::unique_ptr<Generation> successor);
@@ -115,12 +129,14 @@ class Tables {
   // Flights are given the newest generation's epoch and inserted into both. Were its counter ahead of the other's (an
   // index was reused there), a raise in the other would not be above such a record, and not void it.
   void level_epochs();
+  void doubt_all() const;
 
   std::filesystem::path dir_;
   std::unique_ptr<Generation> current_;
   std::unique_ptr<Generation> successor_;
   bool successor_named_ = false;
   std::uint64_t copy_hand_ = 0;
+  EndObserver* ends_ = nullptr;
 };
 
 }  // namespace authcached

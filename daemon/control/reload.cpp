@@ -9,8 +9,6 @@ namespace shm = authcache::shm;
 
 namespace {
 
-constexpr std::uint64_t kKillSlice = 20'000;  // slots looked at in one go: under a millisecond
-
 ReloadReport compare(const Config& before, const Config& now) {
   ReloadReport report;
   const auto note = [](std::vector<std::string>& list, bool differs, const char* key) {
@@ -39,20 +37,6 @@ void keep_what_needs_a_restart(const Config& before, Config& now) {
   now.limits.connections = before.limits.connections;
 }
 
-struct Kill {
-  std::vector<std::uint64_t> current;
-  std::uint64_t hand = 0;
-  ReloadReport report;
-  std::move_only_function<void(shm::Result<ReloadReport>)> done;
-};
-
-void kill_old_profiles(Services& services, std::shared_ptr<Kill> kill) {
-  const bool end = services.tables.kill_other_profiles(kill->current, kill->hand, kKillSlice);
-  kill->hand += kKillSlice;
-  if (end) return kill->done(std::move(kill->report));
-  services.loop.post([&services, kill] { kill_old_profiles(services, kill); });
-}
-
 }  // namespace
 
 void reload(Services& services, Config& config, Profiles& profiles, ProfileFactory& factory,
@@ -62,14 +46,12 @@ void reload(Services& services, Config& config, Profiles& profiles, ProfileFacto
     log_event(LogLevel::kError, "reload_refused", {{"error", next.error().message}});
     return done(std::unexpected(next.error()));
   }
-  auto kill = std::make_shared<Kill>();
-  kill->report = compare(config, *next);
-  kill->done = std::move(done);
+  ReloadReport report = compare(config, *next);
   keep_what_needs_a_restart(config, *next);
   auto made = factory.make(*next, profiles);
   if (!made) {
     log_event(LogLevel::kError, "reload_refused", {{"error", made.error().message}});
-    return kill->done(std::unexpected(made.error()));
+    return done(std::unexpected(made.error()));
   }
   // Records of our own sessions carry the audience that the profile had when they were admitted.
   if (config.profiles != next->profiles) services.tables.raise_all();
@@ -80,9 +62,12 @@ void reload(Services& services, Config& config, Profiles& profiles, ProfileFacto
   services.revoker.set_rules_max(config.limits.rules);
   services.revoker.set_profiles(profiles);
   services.tables.set_profiles(describe_profiles(profiles));
-  for (const auto& profile : profiles) kill->current.push_back(profile->id);
-  log_event(LogLevel::kInfo, "reloaded", {{"changed", static_cast<std::int64_t>(kill->report.changed.size())}});
-  kill_old_profiles(services, kill);
+  std::vector<std::uint64_t> current;
+  for (const auto& profile : profiles) current.push_back(profile->id);
+  log_event(LogLevel::kInfo, "reloaded", {{"changed", static_cast<std::int64_t>(report.changed.size())}});
+  services.revoker.flush_other_profiles(std::move(current), [report = std::move(report), done = std::move(done)](std::uint64_t) mutable {
+    done(std::move(report));
+  });
 }
 
 }  // namespace authcached

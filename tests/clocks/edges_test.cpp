@@ -7,6 +7,7 @@
 #include "daemon/base/clock.hpp"
 #include "shm/coarse_clock.hpp"
 #include "shm/table_reader.hpp"
+#include "tests/crash/counts.hpp"
 #include "tests/unit/daemon/cache/cache_fixture.hpp"
 
 namespace {
@@ -53,10 +54,11 @@ TEST(Edges, B10_TheDeadlineIsOneTickEarly) {
 
 // The least of the token's end and ttl_max, whatever they are.
 TEST(Edges, B10_NoRecordOutlivesTheLeastOfItsBounds) {
-  std::mt19937_64 random(11);
+  constexpr int kLives = 2'000;
+  std::mt19937_64 random(crash::announced_seed("lives of records", kLives));
   Cache cache;
   const std::int64_t ttl_max = std::chrono::nanoseconds(cache.profile->config.ttl_max).count();
-  for (int i = 0; i < 2'000; ++i) {
+  for (int i = 0; i < kLives; ++i) {
     const std::string token = "tok" + std::to_string(i);
     const std::int64_t life =
         1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(2 * ttl_max));

@@ -158,6 +158,69 @@ TEST(RuleMemory, B5_ARevocationThatRunsOutIsAcknowledgedOnlyIfItIsDurableAndTheN
   EXPECT_GT(count, 20u);
 }
 
+// The records of a subject are found by a walk, in slices: whatever of it fails, an acknowledgement says that none is
+// left, and the job does not stand in the way of the next.
+TEST(RuleMemory, B5_ABulkRevocationThatRunsOutLeavesNoValidRecordOnceItIsAcknowledged) {
+  constexpr int kRecords = 300;  // more than one slice kills
+  int acknowledged_anyway = 0;
+  const std::uint64_t count = for_each_failure([&](std::uint64_t n) {
+    Cache cache;
+    for (int i = 0; i < kRecords; ++i) cache.admit("tok" + std::to_string(i), cache.valid());
+    Told told, next;
+    fail_allocation(n);
+    try {
+      cache.revoker.revoke({RuleKind::kSubject, "alice", {}, {}}, told.hook());
+    } catch (const std::bad_alloc&) {
+    }
+    settle(cache);
+    const bool failed = disarm_allocations();
+    SCOPED_TRACE("allocation " + std::to_string(n));
+    EXPECT_LE(told.times, 1);
+    acknowledged_anyway += failed && told.acknowledged ? 1 : 0;
+    const auto valid = [&] {
+      int left = 0;
+      for (int i = 0; i < kRecords; ++i) left += cache.seen("tok" + std::to_string(i)) == Verdict::kValid ? 1 : 0;
+      return left;
+    };
+    EXPECT_EQ(told.acknowledged ? valid() : 0, 0) << "acknowledged, and still valid";
+    cache.revoker.purge();  // as housekeeping does every second
+    settle(cache);
+    cache.revoker.revoke({RuleKind::kSubject, "alice", {}, {}}, next.hook());
+    settle(cache);
+    EXPECT_TRUE(next.acknowledged) << "whoever comes after a failure waits for ever, or fails with it";
+    EXPECT_EQ(valid(), 0);
+    return failed && !::testing::Test::HasFailure();
+  });
+  std::cout << count << " allocations of a bulk revocation failed in turn; " << acknowledged_anyway << " were acknowledged all the same\n";
+  EXPECT_GT(count, 20u);
+}
+
+TEST(RuleMemory, AFlushOfProfilesThatRunsOutLeavesNoRecordOnceItSaysThatItIsDone) {
+  const std::uint64_t count = for_each_failure([](std::uint64_t n) {
+    Cache cache;
+    for (int i = 0; i < 300; ++i) cache.admit("tok" + std::to_string(i), cache.valid());
+    bool done = false;
+    fail_allocation(n);
+    try {
+      cache.revoker.flush_other_profiles({cache.profile->id + 1}, [&](std::uint64_t) { done = true; });
+    } catch (const std::bad_alloc&) {
+    }
+    settle(cache);
+    const bool failed = disarm_allocations();
+    SCOPED_TRACE("allocation " + std::to_string(n));
+    EXPECT_TRUE(failed || done);
+    EXPECT_EQ(done ? cache.tables.newest().writer.live() : 0u, 0u) << "done, and a record is left";
+    cache.revoker.purge();
+    cache.revoker.flush_profile(cache.profile->id, [&](std::uint64_t) { done = true; });
+    settle(cache);
+    EXPECT_TRUE(done);
+    EXPECT_EQ(cache.tables.newest().writer.live(), 0u);
+    return failed && !::testing::Test::HasFailure();
+  });
+  std::cout << count << " allocations of a flush failed in turn\n";
+  EXPECT_GT(count, 5u);
+}
+
 TEST(RuleMemory, AMissThatRunsOutLeavesNoFlightBehind) {
   const std::uint64_t count = for_each_failure([](std::uint64_t n) {
     Cache cache;

@@ -3,6 +3,7 @@
 // next daemon.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -205,6 +206,44 @@ TEST(TableMemory, ProfilesAreTheOldOnesOrTheNewOnes) {
     }
     EXPECT_EQ(directory_fault(setting.generation.writer.view()), "");
   });
+}
+
+// A scan that kills must come upon every record that stood when it began, and remembers those that step behind it.
+TEST(TableMemory, AScanComesUponARecordWhoseStepCouldNotBeRemembered) {
+  std::uint64_t most_steps = 0;
+  const std::uint64_t count = for_each_failure([&](std::uint64_t n) {
+    Setting setting;
+    setting.fill(900);
+    authcached::Generation& generation = setting.generation;
+    const auto tokens_alive = [&] {
+      std::map<shm::Key, std::uint64_t> slots;
+      for (std::uint64_t token = 0; token < 900; ++token) {
+        shm::Found found;
+        if (generation.writer.find(key_of_token(token), found)) slots[key_of_token(token)] = found.slot;
+      }
+      return slots;
+    };
+    std::set<shm::Key> met;
+    const auto scan = generation.begin_scan();
+    const std::uint64_t hand = generation.writer.view().geometry.slots / 2;
+    for (std::uint64_t i = 0; i < hand; ++i) met.insert(generation.writer.peek(*generation.scan_next(scan)).key);
+    fail_allocation(n);
+    for (std::uint64_t token = 1'000; token < 1'030; ++token) {
+      try {
+        setting.insert(token, token);
+      } catch (const std::bad_alloc&) {
+      }
+    }
+    const bool failed = disarm_allocations();
+    std::uint64_t steps = 0;
+    for (const auto& [key, slot] : tokens_alive()) steps += slot < hand && !met.contains(key) ? 1 : 0;
+    most_steps = std::max(most_steps, steps);
+    while (const auto slot = generation.scan_next(scan)) met.insert(generation.writer.peek(*slot).key);
+    for (const auto& [key, slot] : tokens_alive()) EXPECT_TRUE(met.contains(key)) << "allocation " << n << ", slot " << slot;
+    return failed && !::testing::Test::HasFailure();
+  });
+  EXPECT_GT(count, 0u);
+  EXPECT_GT(most_steps, 0u) << "no record stepped behind the scan: this shows nothing";
 }
 
 TEST(TableMemory, AnAdoptionThatRunsOutCanBeMadeAgain) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <new>
 #include <utility>
 
 #include "daemon/io/executor.hpp"
@@ -10,7 +11,15 @@ namespace authcached::testing {
 
 class ManualExecutor final : public Executor {
  public:
-  void post(Task task) override { tasks_.push_back(std::move(task)); }
+  void post(Task task) override {
+    if (posts_without_memory_ > 0) {
+      --posts_without_memory_;
+      throw std::bad_alloc();
+    }
+    tasks_.push_back(std::move(task));
+  }
+  // The next so many posts find no memory.
+  void run_out(int posts) { posts_without_memory_ = posts; }
 
   // Runs the oldest task; false if there is none.
   bool run_one() {
@@ -32,6 +41,7 @@ class ManualExecutor final : public Executor {
 
  private:
   std::deque<Task> tasks_;
+  int posts_without_memory_ = 0;
 };
 
 }  // namespace authcached::testing

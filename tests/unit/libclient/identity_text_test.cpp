@@ -81,6 +81,10 @@ TEST_F(IdentityText, HandlesThatNoLookupGaveAreRefused) {
   const authcache_identity none = AUTHCACHE_IDENTITY_INIT;
   EXPECT_EQ(text(client_, none, AUTHCACHE_FIELD_SUBJECT), "error " + std::to_string(AUTHCACHE_ERROR_USAGE));
   identity = valid("token");
+  identity.size = 0;
+  EXPECT_EQ(text(client_, identity, AUTHCACHE_FIELD_SUBJECT), "error " + std::to_string(AUTHCACHE_ERROR_USAGE));
+  EXPECT_EQ(authcache_identity_text(client_.get(), nullptr, AUTHCACHE_FIELD_SUBJECT, nullptr, 0), AUTHCACHE_ERROR_USAGE);
+  identity = valid("token");
   EXPECT_EQ(text(client_, identity, static_cast<authcache_field>(10)),
             "error " + std::to_string(AUTHCACHE_ERROR_USAGE));
 }

@@ -44,6 +44,17 @@ TEST(ProfileDirectory, ANameIsFoundOnlyWhole) {
   EXPECT_FALSE(find_profile(table.view(), config_of(table), std::string(100, 'm')));
 }
 
+TEST(ProfileDirectory, InAFullOneTheLastIsFoundAndAnUnknownNameIsNot) {
+  TempTable table;
+  std::vector<ProfileDescription> profiles;
+  for (std::uint32_t i = 0; i < kProfilesMax; ++i) profiles.push_back({.name = "p" + std::to_string(i), .id = i + 1, .audience = {}});
+  write_profiles(table.view(), profiles);
+  const auto last = find_profile(table.view(), config_of(table), "p63");
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->entry, kProfilesMax - 1);
+  EXPECT_FALSE(find_profile(table.view(), config_of(table), "unknown"));
+}
+
 TEST(ProfileDirectory, AChangeLeavesTheOldCopyWholeUntilTheNextOne) {
   TempTable table;
   write_profiles(table.view(), {{.name = "one", .id = 1, .audience = {}}});

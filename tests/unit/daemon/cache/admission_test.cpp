@@ -165,4 +165,74 @@ TEST_F(Kept, B5_ARecordUnderARuleIsNotWhicheverWayTheRuleNamesIt) {
   }
 }
 
+TEST(Admission, AnOwnSessionIsForTheAudienceOfItsProfileAndForNoOther) {
+  Cache cache;
+  authcached::ProfileConfig config;
+  config.name = "shop";
+  config.upstream = authcached::UpstreamKind::kSqlite;
+  config.audience = {"shop-api", "shop-admin"};
+  cache.set_profile(config);
+  auto proof = cache.valid();
+  proof.identity.issuer.clear();
+  proof.identity.audience = {"what a row said"};
+  proof.key_thumbprint.reset();
+  ASSERT_EQ(cache.admit("tok", proof).verdict, Verdict::kValid);
+  config.query = "SELECT subject FROM s WHERE k = ?1";  // somebody else's schema says itself whom its tokens are for
+  const auto audience_of = [&](std::string_view token) {
+    std::vector<std::string> audience;
+    authcache::shm::Found found;
+    EXPECT_TRUE(cache.tables.find(authcache::shm::key_of(cache.digest_of(token)), found));
+    alignas(8) std::uint64_t buffer[authcache::shm::kTextMax / 8];
+    authcache::shm::ColdRecord cold;
+    const auto text = authcache::shm::read_text(cache.tables.newest().writer.view(), found.slot, found.record.control, buffer, cold);
+    authcache::shm::TextCursor cursor(text.value_or(std::string_view()));
+    while (const auto item = cursor.next()) {
+      if (item->field == authcache::shm::TextField::kAudience) audience.emplace_back(item->value);
+    }
+    return audience;
+  };
+  EXPECT_EQ(audience_of("tok"), (std::vector<std::string>{"shop-api", "shop-admin"}));
+  cache.set_profile(config);
+  ASSERT_EQ(cache.admit("foreign", proof).verdict, Verdict::kValid);
+  EXPECT_EQ(audience_of("foreign"), std::vector<std::string>{"what a row said"});
+}
+
+// A record that outlived it would say what its upstream has just taken back.
+TEST(Admission, AnAnswerThatMayNotBeKeptTakesTheOlderOneAway) {
+  Cache cache;
+  cache.admit("tok", cache.valid());
+  auto refused = Cache::invalid();
+  refused.retry_wall_ns = cache.clock.wall;
+  const auto admitted = cache.admit("tok", refused);
+  EXPECT_EQ(admitted.verdict, Verdict::kInvalid);
+  EXPECT_EQ(admitted.places.count, 0);
+  EXPECT_EQ(cache.seen("tok"), Verdict::kMiss);
+}
+
+TEST(Admission, AnIdentityThatCannotBeKeptWholeIsUnavailableAndTakesTheOlderOneAway) {
+  Cache cache;
+  cache.admit("tok", cache.valid());
+  auto proof = cache.valid();
+  proof.identity.claims_json = std::string(authcached::OversizeTexts::kTextMax, 'x');
+  const auto admitted = cache.admit("tok", proof);
+  EXPECT_EQ(admitted.verdict, Verdict::kUnavailable);
+  EXPECT_EQ(admitted.reason, Reason::kOverloaded);
+  EXPECT_EQ(admitted.places.count, 0);
+  EXPECT_EQ(cache.seen("tok"), Verdict::kMiss);
+}
+
+TEST(Admission, A8_ASenderConstrainedTokensRecordSaysSo) {
+  Cache cache;
+  auto proof = cache.valid();
+  proof.identity.confirmation = {authcached::Confirmation::Kind::kJwkThumbprint, authcached::sha256("client key")};
+  cache.admit("bound", proof);
+  cache.admit("bearer", cache.valid());
+  for (const char* token : {"bound", "bearer"}) {
+    authcache::shm::Found found;
+    ASSERT_TRUE(cache.tables.find(authcache::shm::key_of(cache.digest_of(token)), found));
+    const bool says_so = (authcache::shm::unpack_facts(found.record.facts).flags & authcache::shm::kHasConfirmation) != 0;
+    EXPECT_EQ(says_so, token == std::string("bound"));
+  }
+}
+
 }  // namespace

@@ -25,9 +25,10 @@ struct FakeClock final : Clock {
   std::int64_t monotonic = 1'000 * kSecond;
   std::int64_t boot = 1'000 * kSecond;
   std::int64_t wall = 1'700'000'000 * kSecond;
+  bool throws = false;  // at a look at the wall clock
   std::int64_t monotonic_ns() const override { return monotonic; }
   std::int64_t boot_ns() const override { return boot; }
-  std::int64_t wall_ns() const override { return wall; }
+  std::int64_t wall_ns() const override { return throws ? throw std::bad_alloc() : wall; }
   void pass(std::int64_t ns) {
     monotonic += ns;
     boot += ns;

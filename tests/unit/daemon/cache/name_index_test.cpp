@@ -131,4 +131,87 @@ TEST(NameIndex, AnAnnouncedNameIsFoundThoughNoTextLiesBesideTheRecord) {
   EXPECT_EQ(met, 2);
 }
 
+// The index alone, so that the test picks the slots; what is placed last stands first in its chain.
+struct Chain : Table {
+  NameIndex index{generation->writer.view()};
+  std::uint64_t cost = 0;
+
+  void place(std::uint64_t slot, std::string_view subject, std::string_view sid = {}) {
+    const RecordNames names = {subject, sid};
+    index.announce(&names);
+    index.placed(slot);
+    index.announce(nullptr);
+  }
+  // The slots that the walk still gives.
+  std::vector<std::uint64_t> rest(NameIndex::WalkId walk) {
+    std::vector<std::uint64_t> slots;
+    while (slots.size() < 10) {
+      const auto step = index.step(walk, 100, cost);
+      if (step.what != NameIndex::Step::What::kSlot) break;
+      slots.push_back(step.slot);
+    }
+    return slots;
+  }
+  // Begun on 1, 2, 3, 4, with 1 given out: the walk stands on 2.
+  NameIndex::WalkId walk_that_stands_on_2() {
+    for (const std::uint64_t slot : {4, 3, 2, 1}) place(slot, "alice");
+    const auto walk = index.begin_walk(NameKind::kSubject, "alice");
+    EXPECT_EQ(index.step(walk, 100, cost).slot, 1u);
+    return walk;
+  }
+};
+
+using Slots = std::vector<std::uint64_t>;
+
+TEST(NameIndex, ARemovalOfWhatAWalkStandsOnNeitherEndsItNorLeadsItElsewhere) {
+  for (const char* next_owner : {"", "bob", "alice"}) {
+    SCOPED_TRACE(std::string("the slot goes to ") + next_owner);
+    Chain chain;
+    chain.place(7, "bob");
+    const auto walk = chain.walk_that_stands_on_2();
+    chain.index.removed(2);
+    if (*next_owner != '\0') chain.place(2, next_owner);
+    EXPECT_EQ(chain.rest(walk), (Slots{3, 4}));
+  }
+}
+
+TEST(NameIndex, AWalkGoesOnBehindARunOfRemovedOnes) {
+  Chain chain;
+  const auto walk = chain.walk_that_stands_on_2();
+  for (const std::uint64_t slot : {2, 3}) chain.index.removed(slot);
+  for (const std::uint64_t slot : {3, 2}) chain.place(slot, "alice");
+  EXPECT_EQ(chain.rest(walk), Slots{4});
+}
+
+TEST(NameIndex, AWalkWhoseRestIsRemovedIsAtItsEnd) {
+  Chain chain;
+  const auto walk = chain.walk_that_stands_on_2();
+  for (const std::uint64_t slot : {4, 2, 3}) chain.index.removed(slot);
+  chain.place(2, "alice");
+  EXPECT_EQ(chain.rest(walk), Slots{});
+}
+
+TEST(NameIndex, TheRemovalOfWhatAWalkGaveLastChangesNothingForIt) {
+  Chain chain;
+  const auto walk = chain.walk_that_stands_on_2();
+  chain.index.removed(1);
+  chain.place(1, "alice");
+  EXPECT_EQ(chain.rest(walk), (Slots{2, 3, 4}));
+}
+
+TEST(NameIndex, EachWalkOnARemovedEntryGoesOnInTheChainOfItsOwnKind) {
+  Chain chain;
+  chain.place(4, {}, "alice");
+  chain.place(3, "alice");
+  for (const std::uint64_t slot : {2, 1}) chain.place(slot, "alice", "alice");
+  const auto one = chain.index.begin_walk(NameKind::kSubject, "alice");
+  const auto other = chain.index.begin_walk(NameKind::kSubject, "alice");
+  const auto by_sid = chain.index.begin_walk(NameKind::kSid, "alice");
+  for (const auto walk : {one, by_sid}) EXPECT_EQ(chain.index.step(walk, 100, chain.cost).slot, 1u);
+  chain.index.removed(2);
+  EXPECT_EQ(chain.rest(one), Slots{3});
+  EXPECT_EQ(chain.rest(other), (Slots{1, 3}));
+  EXPECT_EQ(chain.rest(by_sid), Slots{4});
+}
+
 }  // namespace

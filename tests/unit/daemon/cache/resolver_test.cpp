@@ -226,4 +226,45 @@ TEST(Resolver, ARecordWhoseTextIsGoneIsMadeAnew) {
   EXPECT_EQ(cache.upstream->asked.size(), 1u);
 }
 
+TEST(Resolver, NewLimitsCountFromTheNextQuestionOn) {
+  Cache cache;
+  Late late;
+  late.ask(cache, "a");
+  LimitsConfig limits;
+  limits.flights = 1;
+  cache.resolver.set_limits(limits);
+  late.ask(cache, "b");
+  ASSERT_EQ(late.replies.size(), 1u);
+  EXPECT_EQ(late.replies[0].reason, Reason::kOverloaded);
+  limits.flights = 10;
+  limits.miss_burst_per_uid = 1;
+  limits.misses_per_second_per_uid = 1;
+  cache.resolver.set_limits(limits);
+  late.ask(cache, "c", 1, 7);
+  late.ask(cache, "d", 1, 7);
+  ASSERT_EQ(late.replies.size(), 2u);
+  EXPECT_EQ(late.replies[1].reason, Reason::kOverBudget);
+  EXPECT_EQ(cache.upstream->asked.size(), 2u) << "a and c";
+}
+
+TEST(Resolver, AnAdmissionThatThrowsIsUnavailableForEachWaiterAndTheNextQuestionIsAsked) {
+  Cache cache;
+  Late late;
+  late.ask(cache, "tok", 2);
+  cache.clock.throws = true;  // stands for memory that is not there
+  cache.upstream->answer(cache.valid());
+  cache.clock.throws = false;
+  ASSERT_EQ(late.replies.size(), 2u);
+  for (const auto& reply : late.replies) {
+    EXPECT_EQ(reply.verdict, Verdict::kUnavailable);
+    EXPECT_EQ(reply.reason, Reason::kOverloaded);
+    EXPECT_EQ(reply.place_count, 0);
+  }
+  EXPECT_EQ(cache.resolver.waiters(), 0u);
+  late.ask(cache, "tok");
+  cache.upstream->answer(cache.valid());
+  ASSERT_EQ(late.replies.size(), 3u);
+  EXPECT_EQ(late.replies[2].verdict, Verdict::kValid);
+}
+
 }  // namespace

@@ -386,25 +386,6 @@ TEST(BulkRevocation, TwoAtOnceTakeTurnsAndAGenerationThatEndsMeanwhileEndsNoJob)
   EXPECT_TRUE(second.last.has_value() && second.times == 1);
 }
 
-TEST(BulkRevocation, AFlushOfAProfileReachesRecordsThatStepBehindTheScan) {
-  Crowd crowd;
-  auto other = std::make_shared<authcached::Profile>(*crowd.profile);
-  other->id = crowd.profile->id + 1;
-  bool done = false;
-  crowd.admission.disregard_flights();
-  crowd.revoker.flush_profile(crowd.profile->id, [&](std::uint64_t) { done = true; });
-  int others = 0;
-  do {
-    for (int i = 0; i < 50; ++i) {
-      const auto digest = authcache::shm::token_digest(other->id, "other-" + std::to_string(others++));
-      const Sha256 hash = authcached::sha256(std::to_string(others));
-      crowd.admission.admit({other.get(), &digest, &hash, crowd.tables.epoch()}, full(crowd));
-    }
-  } while (crowd.turn());
-  EXPECT_TRUE(done);
-  EXPECT_EQ(crowd.alive(), 0u);
-}
-
 TEST(BulkRevocation, AFlightThatBeganBeforeAFlushAnswersAndLeavesNoRecord) {
   Cache cache;
   std::vector<Verdict> answers;
@@ -449,6 +430,56 @@ TEST(RemovedKey, ItsIndexIsReusedOnlyAfterItsEpochWasRaised) {
     cache.admit("other", other);
   }
   EXPECT_EQ(cache.seen("tok"), Verdict::kMiss);
+}
+
+TEST(RevokerKinds, WhatCannotBeARuleIsAnErrorThatChangesNothing) {
+  Cache cache;
+  cache.admit("tok", full(cache));
+  const RevokeTarget wrong[] = {{RuleKind::kKey, "not 32 bytes", {}, {}},
+                                {RuleKind::kEverything, "a value", {}, {}},
+                                {RuleKind::kSubject, std::string(authcached::kRuleTextBytesMax + 1, 's'), {}, {}},
+                                {RuleKind::kJti, "j-1", std::string(authcached::kRuleTextBytesMax + 1, 'i'), {}}};
+  for (const RevokeTarget& target : wrong) {
+    const Told told = revoke(cache, target);
+    ASSERT_FALSE(told.last.has_value());
+    EXPECT_EQ(told.last.error().code, authcache::shm::ErrorCode::kUsage);
+    EXPECT_NE(told.last.error().message.find("cannot be revoked"), std::string::npos);
+  }
+  EXPECT_EQ(cache.rules.size(), 0u);
+  EXPECT_EQ(cache.seen("tok"), Verdict::kValid);
+  EXPECT_EQ(cache.worker.run_all(), 0u);
+}
+
+TEST(RevokerKinds, LiftingWhatNoRuleInForceWasMadeByIsNotFound) {
+  Cache cache;
+  const Told told = revoke(cache, {RuleKind::kSubject, "alice", {}, {}});
+  for (const std::uint64_t change : {std::uint64_t{0}, change_of(told) + 1, std::uint64_t{UINT64_MAX}}) {
+    Result<std::vector<Rule>> lifted;
+    cache.revoker.lift(change, [&](Result<std::vector<Rule>> done) { lifted = std::move(done); });
+    cache.settle();
+    ASSERT_FALSE(lifted.has_value());
+    EXPECT_EQ(lifted.error().code, authcache::shm::ErrorCode::kNotFound);
+  }
+  EXPECT_EQ(cache.rules.size(), 1u);
+}
+
+TEST(RevokerKinds, EitherRuleOfATokenLiftsBothAndNoNeighbour) {
+  for (const bool by_first : {true, false}) {
+    Cache cache;
+    const Told before = revoke(cache, {RuleKind::kSubject, "somebody", {}, {}});
+    Told told;
+    cache.revoker.revoke_token("a.b.c", told.hook());
+    cache.settle();
+    Told other;
+    cache.revoker.revoke_token("opaque", other.hook());
+    cache.settle();
+    ASSERT_EQ(cache.rules.size(), 4u);
+    expect_lifted(cache, by_first ? change_of(told) - 1 : change_of(told));
+    EXPECT_EQ(cache.rules.size(), 2u);
+    const auto left = cache.rules.list(0, 10);
+    EXPECT_EQ(left.front().change, change_of(before));
+    EXPECT_EQ(left.back().change, change_of(other));
+  }
 }
 
 }  // namespace

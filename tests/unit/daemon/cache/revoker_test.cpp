@@ -238,4 +238,104 @@ TEST(Revoker, ARuleHasNoEndWhereATokenMayNameNoTimeOfIssue) {
   EXPECT_EQ(authcached::rule_life_ns(config), 0);
 }
 
+TEST(Revoker, ASessionIsRevokedByTheHashOfItsTokenAlone) {
+  Cache cache;
+  cache.admit("tok", cache.valid());
+  cache.admit("other", cache.valid());
+  Told told;
+  cache.revoker.revoke_session(authcached::sha256("tok"), told.hook());
+  EXPECT_EQ(cache.seen("tok"), Verdict::kMiss) << "refused before anything is durable";
+  EXPECT_EQ(told.times, 0);
+  cache.settle();
+  ASSERT_TRUE(told.last.has_value());
+  EXPECT_EQ(told.last->killed, 1u);
+  EXPECT_EQ(cache.admit("tok", cache.valid()).reason, Reason::kRevoked);
+  EXPECT_EQ(cache.seen("other"), Verdict::kValid);
+  auto again = authcached::testing::open_state_db(cache.state_dir / "state.db");
+  EXPECT_EQ(again.load_rules(cache.clock.boot)->size(), 1u);
+}
+
+TEST(Revoker, WhatStandsForLostRulesRefusesEverythingIssuedUntilNowAndNothingLater) {
+  Cache cache;
+  const authcached::Rule rule = authcached::everything_rule(7, 500 * kSecond, cache.clock);
+  EXPECT_EQ(authcached::rule_fault(rule), std::nullopt);
+  EXPECT_EQ(rule.change, 7u);
+  ASSERT_TRUE(cache.rules.add(rule));
+  EXPECT_EQ(cache.admit("now", cache.valid()).reason, Reason::kRevoked);
+  auto ageless = cache.valid();
+  ageless.issued_wall_ns.reset();
+  EXPECT_EQ(cache.admit("ageless", ageless).reason, Reason::kRevoked);
+  cache.clock.pass(1);
+  EXPECT_EQ(cache.admit("later", cache.valid()).verdict, Verdict::kValid);
+  cache.rules.mark_durable(7);
+  cache.clock.pass(500 * kSecond);
+  cache.revoker.purge();
+  EXPECT_EQ(cache.rules.size(), 0u) << "kept for its life, and no longer";
+}
+
+TEST(Revoker, ALengtheningReachesRulesBehindAThousandThatNeedNone) {
+  Cache cache;
+  authcached::RuleSet rules(2'000);
+  for (int i = 0; i < 1'100; ++i) {
+    authcached::Rule lasting;
+    lasting.change = static_cast<std::uint64_t>(i) + 1;
+    lasting.kind = authcached::RuleKind::kIssuer;
+    lasting.value = "https://issuer-" + std::to_string(i);
+    lasting.durable = true;
+    ASSERT_TRUE(rules.add(lasting));
+  }
+  authcached::Revoker revoker(cache.tables, rules, cache.state, *cache.loop, cache.clock, 1'100);
+  revoker.set_profiles(cache.profiles);
+  cache.settle();
+  ASSERT_FALSE(revoker.lengthening());
+  revoker.revoke_token("tok", [](auto) {});
+  cache.settle();
+  auto longer = std::make_shared<authcached::Profile>(*cache.profile);
+  longer->config.max_token_lifetime = std::chrono::seconds(7'200);
+  revoker.set_profiles({longer});
+  EXPECT_TRUE(revoker.lengthening()) << "a thousand rules are one slice";
+  cache.settle();
+  EXPECT_FALSE(revoker.lengthening());
+  const auto made = rules.list(1'100, 10);
+  ASSERT_EQ(made.size(), 1u);
+  EXPECT_EQ(made[0].life_ns, 7'200 * kSecond);
+  EXPECT_TRUE(made[0].durable);
+}
+
+TEST(Revoker, AFlushOfAProfileOrOfAllButItEndsRecordsAndLeavesNoRule) {
+  for (const bool all_but : {false, true}) {
+    Cache cache;
+    const auto first = cache.profile;
+    cache.admit("tok", cache.valid());
+    authcached::ProfileConfig config = first->config;
+    config.name = "other";
+    config.issuer = "https://other.example";
+    cache.set_profile(config);
+    cache.admit("tok", cache.valid());
+    ASSERT_EQ(cache.tables.newest().writer.live(), 2u);
+    std::uint64_t killed = 0;
+    const auto done = [&](std::uint64_t count) { killed = count; };
+    if (all_but) {
+      cache.revoker.flush_other_profiles({cache.profile->id}, done);
+    } else {
+      cache.revoker.flush_profile(first->id, done);
+    }
+    cache.settle();
+    EXPECT_EQ(killed, 1u);
+    EXPECT_EQ(cache.seen("tok"), Verdict::kValid) << "the other profile's";
+    cache.profile = first;
+    EXPECT_EQ(cache.seen("tok"), Verdict::kMiss);
+    EXPECT_EQ(cache.rules.size(), 0u);
+    EXPECT_EQ(cache.admit("tok", cache.valid()).verdict, Verdict::kValid);
+  }
+}
+
+TEST(Revoker, SaysForHowLongAcknowledgementsAreStillHeld) {
+  Cache cache;
+  EXPECT_LE(cache.revoker.held_for_ns(), 0);
+  cache.revoker.hold_acknowledgements_until(cache.clock.monotonic + 5 * kSecond);
+  cache.clock.pass(2 * kSecond);
+  EXPECT_EQ(cache.revoker.held_for_ns(), 3 * kSecond);
+}
+
 }  // namespace

@@ -393,4 +393,61 @@ TEST(RuleSet, RuleFaultNamesWhatMustNotEnterTheDatabase) {
   EXPECT_TRUE(rule_fault(rule_of(1, RuleKind::kSubject, std::string(5'000, 'a'))));
 }
 
+// Whoever reads a list of rules, the database or a log meets these words.
+TEST(RuleSet, EachKindHasANameOfItsOwn) {
+  const std::pair<RuleKind, std::string_view> names[] = {
+      {RuleKind::kToken, "token"},     {RuleKind::kSigningInput, "signing_input"},
+      {RuleKind::kJti, "jti"},         {RuleKind::kSid, "sid"},
+      {RuleKind::kSubject, "subject"}, {RuleKind::kClient, "client"},
+      {RuleKind::kIssuer, "issuer"},   {RuleKind::kKey, "key"},
+      {RuleKind::kEverything, "everything"},
+  };
+  for (const auto& [kind, name] : names) EXPECT_EQ(rule_kind_name(kind), name);
+  EXPECT_EQ(rule_kind_name(static_cast<RuleKind>(0)), "?");
+  EXPECT_EQ(rule_kind_name(static_cast<RuleKind>(10)), "?");
+}
+
+TEST(RuleSet, WithdrawalOfEveryPendingChangeLeavesNoRule) {
+  RuleSet rules(10);
+  // One change may be made of several rules, and one rule of several changes: two layers fall with one number.
+  ASSERT_TRUE(rules.add(rule_of(1, RuleKind::kSubject, "alice", 10)));
+  ASSERT_TRUE(rules.add(rule_of(1, RuleKind::kSubject, "alice", 20)));
+  rules.withdraw(1);
+  EXPECT_EQ(rules.size(), 0U);
+  EXPECT_EQ(rules.match(facts_of(5)), nullptr);
+  EXPECT_TRUE(rules.list(0, 10).empty());
+  ASSERT_TRUE(rules.add(rule_of(2, RuleKind::kSubject, "alice", 10)));
+  EXPECT_NE(rules.match(facts_of(5)), nullptr);
+}
+
+TEST(RuleSet, GoesOnInAnotherPlace) {
+  RuleSet first(10);
+  ASSERT_TRUE(first.add(durable(rule_of(1, RuleKind::kSubject, "alice", 10))));
+  ASSERT_TRUE(first.add(rule_of(2, RuleKind::kSubject, "alice", 20)));
+  RuleSet second(std::move(first));
+  RuleSet third(1);
+  third = std::move(second);
+  third.withdraw(2);
+  ASSERT_NE(third.match(facts_of(10)), nullptr);
+  EXPECT_EQ(third.match(facts_of(11)), nullptr);
+  EXPECT_TRUE(third.add(rule_of(3, RuleKind::kSubject, "bob", 10))) << "the bound came along";
+}
+
+// The clock may have been wrong by centuries when one of them was made.
+TEST(RuleSet, RetentionsOfClocksFarApartMergeIntoTheLongest) {
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+  Rule early = rule_of(1, RuleKind::kSubject, "alice", 10);
+  early.created_wall_ns = kMax - 100;
+  Rule late = rule_of(2, RuleKind::kSubject, "alice", 20);
+  late.created_wall_ns = std::numeric_limits<std::int64_t>::min() + 100;
+  const Rule merged = merged_rule(early, late);
+  EXPECT_EQ(merged.life_ns, kMax);
+  const Rule back = merged_rule(late, [&] {
+    Rule later = early;
+    later.change = 3;
+    return later;
+  }());
+  EXPECT_EQ(back.life_ns, 500) << "the end of the earlier one lies far in the past";
+}
+
 }  // namespace

@@ -252,6 +252,22 @@ TEST(StateDb, GenerationsAreKept) {
   EXPECT_EQ(known[1].heartbeat_timeout_ns, 30);
 }
 
+// A list that cannot be believed is not a shorter list: the start must wait for the greatest timeout.
+TEST(StateDb, OneBadGenerationMakesTheListCorrupt) {
+  for (const char* bad : {"(-3, 10, 'boot-one')", "(3, 0, 'boot-one')", "(3, -1, 'boot-one')", "(3, 10, '')"}) {
+    SCOPED_TRACE(bad);
+    const TemporaryDirectory directory;
+    StateDb db = open_ok(directory / "state.db");
+    ASSERT_TRUE(db.put_generation({7, 10, "boot-one"}));
+    run_sql(directory / "state.db", std::string("INSERT INTO generations VALUES ") + bad);
+    const auto known = db.load_generations();
+    ASSERT_FALSE(known);
+    EXPECT_EQ(known.error().code, ErrorCode::kCorrupt);
+    run_sql(directory / "state.db", "DELETE FROM generations WHERE number <> 7");
+    EXPECT_EQ(db.load_generations()->size(), 1U) << "the statement can be asked again";
+  }
+}
+
 // B25: acknowledged changes are there after kill -9 at any moment of a commit.
 TEST(StateDb, B25_AcknowledgedCommitsOutliveKill9) {
   const TemporaryDirectory directory;
@@ -492,6 +508,24 @@ TEST(StateDb, SettingAsideKeepsEveryEarlierCopy) {
   }
   EXPECT_TRUE(std::filesystem::exists(file.string() + "-wal.corrupt-2"));
   EXPECT_TRUE(open_ok(file).created());
+}
+
+TEST(StateDb, WithNoNameLeftForACopyTheDamagedOneStaysWhereItIs) {
+  const TemporaryDirectory directory;
+  const auto file = directory / "state.db";
+  for (int n = 1; n <= 1'000; ++n) std::ofstream(file.string() + ".corrupt-" + std::to_string(n)) << n;
+  std::ofstream(file) << "damaged";
+  const auto aside = StateDb::set_aside(file);
+  ASSERT_FALSE(aside);
+  EXPECT_EQ(aside.error().code, ErrorCode::kRefused);
+  EXPECT_NE(aside.error().message.find("remove some"), std::string::npos);
+  std::ifstream kept(file.string());
+  std::string text;
+  std::getline(kept, text);
+  EXPECT_EQ(text, "damaged");
+  std::ifstream last(file.string() + ".corrupt-1000");
+  std::getline(last, text);
+  EXPECT_EQ(text, "1000");
 }
 
 }  // namespace

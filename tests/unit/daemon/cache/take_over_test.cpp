@@ -143,4 +143,57 @@ TEST_F(TakeOver, B8_AMissingListDelaysThemByTheGreatestTimeoutUnlessItIsTheFirst
   EXPECT_EQ(meet_predecessors(input_).unreachable_ns, 0);
 }
 
+class MadeTable : public TakeOver {
+ protected:
+  MadeTable() {
+    config_.runtime_dir = directory_.path();
+    config_.table = {.capacity = 2'000, .negative_percent = 25, .text_bytes_per_record = 128, .heartbeat_timeout = std::chrono::milliseconds(3'000)};
+  }
+  authcached::Config config_;
+};
+
+TEST_F(MadeTable, IsWhatTheConfigurationAsksForAndHasItsHints) {
+  const auto made = authcached::make_generation(config_, kDatabase, 42, static_cast<gid_t>(-1));
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  const auto& view = (*made)->writer.view();
+  EXPECT_EQ(view.generation, 42u);
+  EXPECT_EQ(view.geometry.capacity, 2'000u);
+  EXPECT_EQ(view.heartbeat_timeout_ns, 3'000'000'000u);
+  EXPECT_EQ(A::load_relaxed(view.header().negative_max), 500u);
+  EXPECT_EQ(A::load_relaxed(view.header().text_bytes_per_record), 128u);
+  const auto uuid = authcached::uuid_words(kDatabase);
+  EXPECT_EQ(A::load_relaxed(view.header().database_uuid[0]), uuid[0]);
+  EXPECT_EQ(A::load_relaxed(view.header().database_uuid[1]), uuid[1]);
+  EXPECT_EQ(view.geometry.file_bytes, authcached::table_bytes(config_.table));
+  ASSERT_TRUE((*made)->recency.has_value());
+  EXPECT_GE((*made)->recency->size(), view.geometry.slots);
+  EXPECT_EQ(authcache::shm::list_generations(directory_.path()), std::vector<std::uint64_t>{}) << "named by nobody yet";
+}
+
+TEST_F(MadeTable, WithoutADirectoryIsAnErrorThatNamesIt) {
+  config_.runtime_dir = directory_.path() / "nowhere";
+  const auto made = authcached::make_generation(config_, kDatabase, 42, static_cast<gid_t>(-1));
+  ASSERT_FALSE(made.has_value());
+  EXPECT_NE(made.error().message.find("nowhere"), std::string::npos) << made.error().message;
+}
+
+TEST_F(MadeTable, NeedsReplacementOnceAnyPartOfItsConfigurationDiffers) {
+  const auto made = authcached::make_generation(config_, kDatabase, 42, static_cast<gid_t>(-1));
+  ASSERT_TRUE(made.has_value());
+  const auto& view = (*made)->writer.view();
+  EXPECT_FALSE(authcached::needs_replacement(view, config_.table));
+  authcached::TableConfig other = config_.table;
+  other.capacity += 1;
+  EXPECT_TRUE(authcached::needs_replacement(view, other));
+  other = config_.table;
+  other.negative_percent = 26;
+  EXPECT_TRUE(authcached::needs_replacement(view, other));
+  other = config_.table;
+  other.text_bytes_per_record = 129;
+  EXPECT_TRUE(authcached::needs_replacement(view, other));
+  other = config_.table;
+  other.heartbeat_timeout += std::chrono::milliseconds(1);
+  EXPECT_TRUE(authcached::needs_replacement(view, other));
+}
+
 }  // namespace
