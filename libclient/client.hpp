@@ -11,16 +11,20 @@
 #include "libclient/fork_guard.hpp"
 #include "libclient/last_error.hpp"
 #include "libclient/miss_path.hpp"
+#include "libclient/token_memo.hpp"
 
 struct authcache_client {
   authcache_client(std::filesystem::path dir, uid_t daemon_uid, bool reattach,
-                   std::unique_ptr<authcache::client::ForkGuard> page)
+                   std::unique_ptr<authcache::client::ForkGuard> page,
+                   std::unique_ptr<authcache::client::TokenMemo> tokens)
       : guard(std::move(page)),
+        memo(std::move(tokens)),
         may_reattach(reattach),
         attacher(std::move(dir), daemon_uid, *guard, last_error),
         miss_path(attacher, *guard, last_error, reattach) {}
 
   const std::unique_ptr<authcache::client::ForkGuard> guard;
+  const std::unique_ptr<authcache::client::TokenMemo> memo;  // none with AUTHCACHE_NO_MEMO
   mutable authcache::client::LastError last_error;
   const bool may_reattach;
   authcache::client::Attacher attacher;

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "libclient/attachment.hpp"
 #include "libclient/requirement.hpp"
+#include "libclient/token_memo.hpp"
 #include "shm/digest.hpp"
 #include "shm/place.hpp"
 #include "shm/table_reader.hpp"
@@ -17,9 +19,10 @@
 namespace authcache::client {
 
 struct Question {
-  std::string_view token;
+  std::string_view token{};
   const Requirement* requirement = nullptr;
   const authcache_thumbprint* thumbprint = nullptr;  // of a bound requirement
+  TokenMemo* memo = nullptr;                         // none: every token is hashed
 };
 
 struct Answer {
@@ -41,6 +44,19 @@ struct Answer {
 // Finds the token's record, at `place` if one is given (then only there), and evaluates it. The answer is written in
 // place: what it held before counts for nothing.
 void look(const Attachment& table, const Question& question, const shm::Place* place, Answer& answer) noexcept;
+
+// The same for a token that is known by its record's key alone, at a place.
+void look_at_key(const Attachment& table, const Question& question, const shm::Key& key, const shm::Place& place,
+                 Answer& answer) noexcept;
+
+// As many tokens as are hashed before the first record is looked at: enough that their memory accesses overlap, few
+// enough that the first has not left the cache again.
+inline constexpr std::size_t kBatchStep = 16;
+
+// tokens.size() answers, kBatchStep at most. `question` says everything but the token. Each answer is what look() would
+// have said at some moment of the call.
+void look_batch(const Attachment& table, const Question& question, std::span<const std::string_view> tokens,
+                Answer* answers) noexcept;
 
 // The digest that this table's current directory gives the token; empty if the profile is not in it.
 [[nodiscard]] std::optional<shm::Digest> digest_now(const Attachment& table,

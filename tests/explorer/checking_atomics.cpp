@@ -38,10 +38,12 @@ void Machine::begin_run(Choices& choices, const ReaderRules& rules) {
 }
 
 Site Machine::load_site(WordKind kind, Order order) const {
+  const bool pinning = stage_ == Stage::kPinning;
   switch (kind) {
     case WordKind::kControl:
+      if (pinning) return Site::kPinControlLoad;
       return order == Order::kAcquire ? Site::kFirstControlLoad : Site::kSecondControlLoad;
-    case WordKind::kDeadline: return Site::kDeadlineLoad;
+    case WordKind::kDeadline: return pinning ? Site::kPinDeadlineLoad : Site::kDeadlineLoad;
     case WordKind::kKey0: return order == Order::kAcquire ? Site::kKey0Load : Site::kGuessLoad;
     case WordKind::kKey1: return Site::kKey1Load;
     case WordKind::kKey2: return Site::kKey2Load;
@@ -50,9 +52,9 @@ Site Machine::load_site(WordKind kind, Order order) const {
     case WordKind::kGrants: return Site::kGrantsLoad;
     case WordKind::kColdText: return Site::kColdTextLoad;
     case WordKind::kText: return Site::kTextLoad;
-    case WordKind::kAllEpoch: return Site::kAllEpochLoad;
-    case WordKind::kIssuerEpoch: return Site::kIssuerEpochLoad;
-    case WordKind::kKeyEpoch: return Site::kKeyEpochLoad;
+    case WordKind::kAllEpoch: return pinning ? Site::kPinEpochLoad : Site::kAllEpochLoad;
+    case WordKind::kIssuerEpoch: return pinning ? Site::kPinEpochLoad : Site::kIssuerEpochLoad;
+    case WordKind::kKeyEpoch: return pinning ? Site::kPinEpochLoad : Site::kKeyEpochLoad;
     case WordKind::kState: return Site::kStateLoad;
     case WordKind::kEpochCounter: return Site::kNone;
     default: return Site::kColdRestLoad;

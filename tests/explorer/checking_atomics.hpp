@@ -83,6 +83,9 @@ enum class Site : std::uint8_t {
   kExtensionStore,
   kEpochCounterStore,
   kEpochStore,
+  kPinDeadlineLoad,
+  kPinControlLoad,
+  kPinEpochLoad,
 };
 
 // A step that TableWriter or a lookup is made of, done wrongly.
@@ -106,6 +109,8 @@ enum class Flow : std::uint8_t {
   kEpochsLoadedFirst,
   kStateNotLoaded,
   kTextNotChecked,
+  kPinControlFirst,
+  kPinEpochsNotLoaded,
 };
 
 struct Mutant {
@@ -128,8 +133,8 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
   void name_word(const void* word, WordKind kind);
 
-  // --- writers, one after the other
-  enum class Stage : std::uint8_t { kPlain, kExtending, kBurying };
+  // --- writers, one after the other; a reader that checks a pin
+  enum class Stage : std::uint8_t { kPlain, kExtending, kBurying, kPinning };
   void set_stage(Stage stage) { stage_ = stage; }
   // The writer dies before its store number `store` (from 1). If `loosely`, its next relaxed store is made
   // all the same: nothing orders a relaxed store behind the release stores to other words that precede it.

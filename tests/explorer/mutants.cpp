@@ -61,6 +61,10 @@ std::vector<JudgedMutant> needed() {
       {flow("sequence reset by a kill", kKillResetsSequence), "one slot rewritten"},
       {flow("sequence reset by recovery", kBuryResetsSequence), "death in one slot"},
       {flow("busy slot taken for live by recovery", kBuryRevives), "death in one slot"},
+      {relaxed("pin: load of the deadline relaxed", kPinDeadlineLoad), "extension"},
+      {relaxed("pin: loads of the epochs relaxed", kPinEpochLoad), "zeros, pin, epoch of all"},
+      {flow("pin: control loaded before the deadline", kPinControlFirst), "extension"},
+      {flow("pin: epochs not loaded", kPinEpochsNotLoaded), "pin, epoch of all"},
       {flow("state loaded first", kStateLoadedFirst), "zeros, epoch of all"},
       {flow("state not loaded", kStateNotLoaded), "zeros, epoch of all"},
       {{"doubles stay after recovery, and a revocation kills one copy",
@@ -74,6 +78,8 @@ std::vector<JudgedMutant> needed() {
 std::vector<JudgedMutant> redundant() {
   return {
       {relaxed("guess by key word 0: relaxed as shipped", kGuessLoad), "it can only pass a slot over"},
+      {relaxed("pin: control load relaxed", kPinControlLoad),
+       "the deadline's acquire load stays before it, and zeros hold no pin"},
       {relaxed("state load relaxed", kStateLoad),
        "the acquire loads before it stay before it, and nothing follows"},
       {relaxed("kill store relaxed", kKillStore),

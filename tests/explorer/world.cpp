@@ -34,6 +34,7 @@ World::World(const Mutant& mutant)
   const auto address = reinterpret_cast<std::uintptr_t>(memory_of_table().data());
   view_.base = memory_of_table().data() + (64 - address % 64) % 64;
   key_ = {0x1111, 0x2222, 0x3333};
+  view_.heartbeat_timeout_ns = UINT64_MAX;  // nor does a heartbeat
   pair_ = shm::buckets_of(key_, view_.secret.data(), view_.geometry.buckets);
   for (unsigned i = 0; i < shm::kChoices; ++i) {
     Slot& slot = view_.slot(at(i));
@@ -62,6 +63,7 @@ World::World(const Mutant& mutant)
   }
   auto& header = view_.header();
   machine.name_word(&header.state, WordKind::kState);
+  machine.name_word(&view_.profile(0, 0).state, WordKind::kState);
   machine.name_word(&header.epoch_counter, WordKind::kEpochCounter);
   machine.name_word(&header.all_epoch, WordKind::kAllEpoch);
   machine.name_word(&view_.issuer_epoch(kIssuer), WordKind::kIssuerEpoch);
@@ -69,6 +71,7 @@ World::World(const Mutant& mutant)
   // As create_table leaves it; whoever attached has this happen before.
   A::store_relaxed(header.epoch_counter, 1);
   A::store_relaxed(header.state, static_cast<std::uint64_t>(shm::TableState::kLive));
+  A::store_relaxed(view_.profile(0, 0).state, static_cast<std::uint64_t>(shm::ProfileState::kCurrent));
   acknowledgements_.push_back({machine.writer_view(), machine.memory.stores(), 0, 0});
   versions_.emplace_back();  // version 0 is what zeros would say: never published
 }
@@ -352,14 +355,33 @@ std::optional<Pin> World::accept(Reader& reader, unsigned key, const shm::Found&
   reader.void_versions |= version.void_before;
   reader.floor = std::max(reader.floor, version.floor_before);
   accepted.push_back(number);
-  return Pin{found.slot, record.control, number};
+  return Pin{shm::make_pin(view_, found, 0, 0), number};
 }
 
-// As libclient's still_there: live with that sequence, by an acquire load.
+bool World::holds(const Pin& pin, std::uint64_t now_ns) {
+  const auto clock = [&] { return now_ns; };
+  if (mutant_.has(Flow::kPinControlFirst)) {
+    return A::load_acquire(pin.shipped.slot->control) == pin.shipped.control &&
+           now_ns < A::load_acquire(pin.shipped.slot->deadline);
+  }
+  if (mutant_.has(Flow::kPinEpochsNotLoaded)) {
+    return now_ns < A::load_acquire(pin.shipped.slot->deadline) &&
+           A::load_acquire(pin.shipped.slot->control) == pin.shipped.control && shm::still_serving(view_);
+  }
+  return shm::pin_holds(pin.shipped, clock);
+}
+
 void World::check(Reader& reader, const Pin& pin) {
+  const Version& version = versions_[pin.version];
+  const bool past = machine.pick(2) != 0;
   machine.read_as(reader.view);
-  if (A::load_acquire(view_.slot(pin.slot).control) != pin.control) return;
+  machine.set_stage(Machine::Stage::kPinning);
+  const bool held = holds(pin, past ? std::ranges::max(version.deadlines) : 1);
+  machine.set_stage(Machine::Stage::kPlain);
+  if (!held) return;
+  expect(!past, "a pin held by a deadline of another record");
   expect((reader.void_versions >> pin.version & 1) == 0, "a pin on a record that had ended before");
+  expect(version.epoch >= reader.floor, "a pin on a record of an epoch that was void before");
 }
 
 void World::check_settled() {

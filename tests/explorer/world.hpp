@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "shm/record_pin.hpp"
 #include "shm/record_writer.hpp"
 #include "tests/explorer/checking_atomics.hpp"
 
@@ -52,8 +53,7 @@ struct Reader {
 };
 
 struct Pin {
-  std::uint64_t slot = 0;
-  std::uint64_t control = 0;
+  shm::BasicPin<CheckingAtomics> shipped;
   std::uint64_t version = 0;
 };
 
@@ -86,7 +86,7 @@ class World {
   void tell(const Reader& from, Reader& to);  // or not
   std::optional<Pin> look(Reader& reader, unsigned key, bool text = false);
   std::optional<Pin> look_at_slot(Reader& reader, unsigned slot, unsigned key);
-  void check(Reader& reader, const Pin& pin);
+  void check(Reader& reader, const Pin& pin);  // at a moment of its life, or when its last deadline has come
   // What a reader that has seen every store finds, where the writer promised that a key stays to be found.
   void check_settled();
 
@@ -111,6 +111,7 @@ class World {
   void publish_version(unsigned slot, std::uint64_t number);
   void end_versions_of(unsigned key, std::uint64_t before);
   void acknowledge();
+  [[nodiscard]] bool holds(const Pin& pin, std::uint64_t now_ns);
   std::optional<Pin> accept(Reader& reader, unsigned key, const shm::Found& found,
                             const shm::ColdRecord* cold, std::string_view text);
   bool serving_and_current(const shm::HotRecord& record, bool serving_before,

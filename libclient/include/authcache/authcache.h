@@ -106,9 +106,14 @@ typedef enum authcache_field {
  * case and may be called in a signal handler or under seccomp. authcache_refresh attaches. */
 #define AUTHCACHE_NO_REATTACH 1u
 
+/* Tokens of 128 to 4096 bytes that were found valid are remembered by a keyed hash, so that the next lookup of one
+ * need not take its SHA-256; everything else of the lookup stays. Half a MiB at most, no token in it. This flag
+ * leaves the memo out. */
+#define AUTHCACHE_NO_MEMO 2u
+
 typedef struct authcache_options {
   uint32_t size;
-  uint32_t flags; /* AUTHCACHE_NO_REATTACH or 0 */
+  uint32_t flags; /* AUTHCACHE_NO_REATTACH, AUTHCACHE_NO_MEMO, both or 0 */
   const char*
       runtime_dir; /* NULL: $AUTHCACHE_RUNTIME_DIR (not in set-user-ID programs), else /run/authcache */
   int64_t
@@ -209,7 +214,20 @@ typedef struct authcache_identity {
 AUTHCACHE_API int authcache_lookup(authcache_client* client, const char* token, size_t token_len,
                                    const authcache_requirement* requirement, authcache_identity* identity);
 
-/* The same, and asks the daemon on a miss; blocks for at most timeout_ms milliseconds over all its attempts
+typedef struct authcache_token {
+  const char* bytes; /* NULL only with len 0 */
+  size_t len;
+} authcache_token;
+
+/* authcache_lookup of each of n tokens against one requirement, faster: their memory accesses overlap. verdicts holds
+ * n; identities is NULL or holds n, each with its size set, all the same. As for one lookup: no system call, no
+ * allocation, async-signal-safe with AUTHCACHE_NO_REATTACH; each verdict holds for some moment of the call. OK; USAGE
+ * with nothing written. */
+AUTHCACHE_API int authcache_lookup_batch(authcache_client* client, const authcache_token* tokens, size_t n,
+                                         const authcache_requirement* requirement, int* verdicts,
+                                         authcache_identity* identities);
+
+/* The same as authcache_lookup, and asks the daemon on a miss; blocks for at most timeout_ms milliseconds over all its attempts
  * (0: a miss is AUTHCACHE_UNAVAILABLE at once; negative: USAGE). Never returns AUTHCACHE_MISS. Not for signal
  * handlers. */
 AUTHCACHE_API int authcache_validate(authcache_client* client, const char* token, size_t token_len,
@@ -224,6 +242,42 @@ AUTHCACHE_API int authcache_validate(authcache_client* client, const char* token
  * expired meanwhile; validate the token again. */
 AUTHCACHE_API int authcache_identity_text(authcache_client* client, const authcache_identity* identity,
                                           authcache_field field, char* buffer, size_t size);
+
+/* ---- pins: the same token again, message after message ---- */
+
+/* One record held by its place, for a connection that outlives its first request. The storage is the caller's (no
+ * allocation); to be copied freely; good until the client is closed. */
+typedef struct authcache_pinned {
+  uint32_t size;
+  uint32_t reserved;
+  uint64_t words[16]; /* the library's */
+} authcache_pinned;
+#define AUTHCACHE_PINNED_INIT                                                                       \
+  {                                                                                                 \
+    (uint32_t)sizeof(authcache_pinned), 0, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }       \
+  }
+
+/* Pins the record of an identity that was just AUTHCACHE_VALID for this requirement, which is judged once more.
+ * AUTHCACHE_VALID: pinned. Any other verdict: not pinned, and this is what a lookup would say now (AUTHCACHE_MISS:
+ * moved or gone meanwhile, validate the token again). USAGE: an identity without a record, a pin without its size. No
+ * system call, no allocation, async-signal-safe. */
+AUTHCACHE_API int authcache_pin(authcache_client* client, const authcache_identity* identity,
+                                const authcache_requirement* requirement, authcache_pinned* pin);
+
+/* Whether a lookup would still find this record valid for the pin's requirement, in a few loads and one clock read.
+ *   AUTHCACHE_VALID        yes; also after its deadline was extended
+ *   AUTHCACHE_INVALID      it was revoked: close
+ *   AUTHCACHE_MISS         the pin ended and the token may be good: validate it again. Moved, evicted, past its deadline,
+ *                          flushed, voided by an epoch (which is how issuers, keys and everything are revoked), its
+ *                          profile reloaded, its table replaced
+ *   AUTHCACHE_UNAVAILABLE  the table must not be believed now (heartbeat stale, profile catching up); the pin stays
+ * A revocation that was acknowledged before the call is never AUTHCACHE_VALID, also if the same token was admitted
+ * again into the same place. *reason may be NULL, else it gets an authcache_reason. USAGE: not pinned. Any thread, also
+ * several at once with one pin; no system call, no allocation, no lock, async-signal-safe. */
+AUTHCACHE_API int authcache_pin_check(const authcache_pinned* pin, int* reason);
+
+/* Forgets the pin; later checks of it are USAGE. NULL is ignored. */
+AUTHCACHE_API void authcache_unpin(authcache_pinned* pin);
 
 /* ---- the Authorization header ---- */
 

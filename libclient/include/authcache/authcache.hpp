@@ -119,10 +119,27 @@ class Identity {
   authcache_identity raw_ = AUTHCACHE_IDENTITY_INIT;
 };
 
+// A record held for a connection that outlives its first request; copied freely, no longer used once its client is gone.
+class Pin {
+ public:
+  // What a lookup would say now: see authcache_pin_check.
+  Verdict check(authcache_reason* reason = nullptr) const noexcept {
+    int number = 0;
+    const int verdict = authcache_pin_check(&raw_, &number);
+    if (reason != nullptr) *reason = static_cast<authcache_reason>(number);
+    return static_cast<Verdict>(verdict);
+  }
+
+ private:
+  friend class Client;
+  authcache_pinned raw_ = AUTHCACHE_PINNED_INIT;
+};
+
 struct Options {
   std::string runtime_dir{};  // empty: $AUTHCACHE_RUNTIME_DIR, else /run/authcache
   std::int64_t daemon_uid = -1;
   bool no_reattach = false;
+  bool no_memo = false;
 };
 
 class Client {
@@ -132,7 +149,7 @@ class Client {
   // Empty on failure, with a sentence in *error.
   static std::optional<Client> open(const Options& options = {}, std::string* error = nullptr) {
     authcache_options raw = AUTHCACHE_OPTIONS_INIT;
-    raw.flags = options.no_reattach ? AUTHCACHE_NO_REATTACH : 0;
+    raw.flags = (options.no_reattach ? AUTHCACHE_NO_REATTACH : 0) | (options.no_memo ? AUTHCACHE_NO_MEMO : 0);
     raw.runtime_dir = options.runtime_dir.empty() ? nullptr : options.runtime_dir.c_str();
     raw.daemon_uid = options.daemon_uid;
     authcache_client* handle = nullptr;
@@ -162,6 +179,16 @@ class Client {
     return settle(authcache_validate(handle_.get(), data_of(token), token.size(), requirement.get(),
                                      timeout_ms, raw_of(identity)),
                   identity);
+  }
+
+  // Empty if it can't be pinned: *verdict says what a lookup would say now.
+  template <class R>
+  std::optional<Pin> pin(const Identity& identity, const R& requirement, Verdict* verdict = nullptr) noexcept {
+    Pin made;
+    const int result = authcache_pin(handle_.get(), &identity.raw(), requirement.get(), &made.raw_);
+    if (verdict != nullptr) *verdict = static_cast<Verdict>(result);
+    if (result != AUTHCACHE_VALID) return std::nullopt;
+    return made;
   }
 
   // Empty if the record is gone meanwhile: validate the token again.

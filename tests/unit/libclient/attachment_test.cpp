@@ -322,7 +322,7 @@ TEST(Attachment, StatusTellsTheStateOfTheTable) {
 TEST(Attachment, OptionsThatCannotBeMeantAreUsageErrors) {
   authcache_client* client = nullptr;
   authcache_options options = AUTHCACHE_OPTIONS_INIT;
-  options.flags = 2;
+  options.flags = 4;
   EXPECT_EQ(authcache_open(&options, &client), AUTHCACHE_ERROR_USAGE);
   options = AUTHCACHE_OPTIONS_INIT;
   options.size = 4;

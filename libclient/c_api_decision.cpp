@@ -1,0 +1,164 @@
+// The C ABI's decisions: lookup, validate, and a batch of lookups.
+#include <algorithm>
+#include <span>
+
+#include "libclient/c_boundary.hpp"
+
+namespace {
+
+using authcache::client::Answer;
+using authcache::client::ask_by;
+using authcache::client::Attachment;
+using authcache::client::Deadline;
+using authcache::client::Question;
+using authcache::client::report;
+using authcache::client::usage;
+using authcache::client::without_exceptions;
+namespace client = authcache::client;
+namespace shm = authcache::shm;
+using shm::Reason;
+using shm::Verdict;
+
+// AUTHCACHE_OK and a question, or AUTHCACHE_ERROR_USAGE.
+int make_question(const authcache_client* of, const char* token, std::size_t token_len,
+                  const authcache_requirement* requirement, const authcache_identity* identity,
+                  Question& question) noexcept {
+  if (const int error = ask_by(of, requirement, question)) return error;
+  if (token == nullptr && token_len > 0) return usage(of, "the token is NULL");
+  if (identity != nullptr && identity->size < sizeof(authcache_identity)) {
+    return usage(of, "the identity's size is not set; begin with AUTHCACHE_IDENTITY_INIT");
+  }
+  question.token = token == nullptr ? std::string_view() : std::string_view(token, token_len);
+  return AUTHCACHE_OK;
+}
+
+void look_in(const Attachment* table, const Question& question, Answer& answer) noexcept {
+  if (table != nullptr) [[likely]]
+    return client::look(*table, question, nullptr, answer);
+  answer.verdict = Verdict::kUnavailable;
+  answer.reason = Reason::kNoTable;
+}
+
+void mark_used(const Attachment* table, const Answer& answer) noexcept {
+  if (answer.verdict == Verdict::kValid && table != nullptr && table->view.generation == answer.generation) {
+    table->recency.mark(answer.found.slot);
+  }
+}
+
+bool wants_another_table(Reason reason) noexcept {
+  return reason == Reason::kNoTable || reason == Reason::kRetired || reason == Reason::kHeartbeatStale;
+}
+
+[[gnu::always_inline]] inline void lookup(authcache_client& of, const Question& question,
+                                          Answer& answer) noexcept {
+  if (const Reason reason = client::judge_length(question.token); reason != Reason::kNone) {
+    answer.verdict = Verdict::kInvalid;
+    answer.reason = reason;
+    return;
+  }
+  const Attachment* table = of.attacher.current();
+  look_in(table, question, answer);
+  if (answer.verdict == Verdict::kUnavailable && wants_another_table(answer.reason)) [[unlikely]] {
+    // Another thread may have attached since: its table counts as well as one attached here.
+    const bool changed = of.attacher.current() != table || (of.may_reattach && of.attacher.attach_if_due());
+    if (changed) {
+      table = of.attacher.current();
+      look_in(table, question, answer);
+    }
+  }
+  mark_used(table, answer);
+}
+
+// Callers keep identities of any later version in an array: the first one's size is the distance of two.
+authcache_identity* identity_at(authcache_identity* first, std::size_t i) noexcept {
+  return reinterpret_cast<authcache_identity*>(reinterpret_cast<char*>(first) + i * first->size);
+}
+
+int check_batch(const authcache_client* of, const authcache_token* tokens, std::size_t n, const int* verdicts,
+                authcache_identity* identities) noexcept {
+  if (n > 0 && (tokens == nullptr || verdicts == nullptr))
+    return usage(of, "the tokens or the verdicts are NULL");
+  for (std::size_t i = 0; i < n; ++i) {
+    if (tokens[i].bytes == nullptr && tokens[i].len > 0) return usage(of, "a token is NULL");
+    if (identities == nullptr) continue;
+    if (identities->size < sizeof(authcache_identity) || identity_at(identities, i)->size != identities->size)
+      return usage(of,
+                   "the identities' sizes are not set, or differ; begin each with AUTHCACHE_IDENTITY_INIT");
+  }
+  return AUTHCACHE_OK;
+}
+
+void look_up_step(authcache_client& of, const Question& question, std::span<const std::string_view> tokens,
+                  Answer* answers) noexcept {
+  const Attachment* const table = of.attacher.current();
+  if (table != nullptr) client::look_batch(*table, question, tokens, answers);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const bool again = table == nullptr || (answers[i].verdict == Verdict::kUnavailable &&
+                                            wants_another_table(answers[i].reason));
+    if (again) [[unlikely]] {
+      Question one = question;
+      one.token = tokens[i];
+      answers[i] = Answer();
+      lookup(of, one, answers[i]);
+    } else {
+      mark_used(table, answers[i]);
+    }
+  }
+}
+
+// The daemon is asked where shared memory has no answer, or no table yet.
+bool worth_asking(const Answer& answer) noexcept {
+  return answer.verdict == Verdict::kMiss ||
+         (answer.verdict == Verdict::kUnavailable &&
+          (answer.reason == Reason::kNoTable || answer.reason == Reason::kRetired));
+}
+
+}  // namespace
+
+extern "C" {
+
+AUTHCACHE_API int authcache_lookup(authcache_client* of, const char* token, size_t token_len,
+                                   const authcache_requirement* requirement, authcache_identity* identity) {
+  Question question;
+  if (const int error = make_question(of, token, token_len, requirement, identity, question)) return error;
+  Answer answer;
+  lookup(*of, question, answer);
+  return report(answer, identity);
+}
+
+AUTHCACHE_API int authcache_validate(authcache_client* of, const char* token, size_t token_len,
+                                     const authcache_requirement* requirement, int timeout_ms,
+                                     authcache_identity* identity) {
+  Question question;
+  if (const int error = make_question(of, token, token_len, requirement, identity, question)) return error;
+  if (timeout_ms < 0) return usage(of, "timeout_ms is negative");
+  Answer answer;
+  lookup(*of, question, answer);
+  if (!worth_asking(answer)) return report(answer, identity);
+  return without_exceptions(of, [&] {
+    const Answer asked = of->miss_path.ask(question, Deadline::in_ms(timeout_ms));
+    mark_used(of->attacher.current(), asked);
+    return report(asked, identity);
+  });
+}
+
+AUTHCACHE_API int authcache_lookup_batch(authcache_client* of, const authcache_token* tokens, size_t n,
+                                         const authcache_requirement* requirement, int* verdicts,
+                                         authcache_identity* identities) {
+  Question question;
+  if (const int error = ask_by(of, requirement, question)) return error;
+  if (const int error = check_batch(of, tokens, n, verdicts, identities)) return error;
+  std::string_view step[client::kBatchStep];
+  Answer answers[client::kBatchStep];
+  for (std::size_t begin = 0; begin < n; begin += client::kBatchStep) {
+    const std::size_t size = std::min(n - begin, client::kBatchStep);
+    for (std::size_t i = 0; i < size; ++i) step[i] = {tokens[begin + i].bytes, tokens[begin + i].len};
+    look_up_step(*of, question, {step, size}, answers);
+    for (std::size_t i = 0; i < size; ++i)
+      verdicts[begin + i] =
+          report(answers[i], identities == nullptr ? nullptr : identity_at(identities, begin + i));
+  }
+  return AUTHCACHE_OK;
+}
+
+}  // extern "C"

@@ -1,0 +1,81 @@
+// A batch: n tokens hashed before the first record is looked at, so that their memory accesses overlap each
+// other and the hashing. Heartbeat and clock are read once for a step of them: all its records are judged by
+// one moment.
+#include "libclient/lookup_steps.hpp"
+
+namespace authcache::client {
+namespace {
+
+using A = shm::StdAtomics;
+using shm::Reason;
+using shm::Verdict;
+
+struct Candidate {
+  shm::Key key;
+  shm::BucketPair buckets;
+  KeySource source;
+  bool judged = false;  // by its length
+};
+
+void hash_and_prefetch(const shm::TableView& view, const Question& question, std::uint64_t profile_id,
+                       std::string_view token, Candidate& candidate) noexcept {
+  candidate.key = candidate.source.key_of(question, profile_id, token);
+  candidate.buckets = shm::buckets_of(candidate.key, view.secret.data(), view.geometry.buckets);
+  __builtin_prefetch(&view.slot(candidate.buckets.slot(0)));
+}
+
+// Most records stand where they are looked at first; only for the others the rest of both buckets is asked
+// for.
+void prefetch_rest(const shm::TableView& view, const Candidate& candidate) noexcept {
+  if (A::load_relaxed(view.slot(candidate.buckets.slot(0)).key[0]) == candidate.key[0]) return;
+  for (unsigned i = 1; i < shm::kChoices; ++i) __builtin_prefetch(&view.slot(candidate.buckets.slot(i)));
+}
+
+// False if the directory changed or the table was retired meanwhile: nothing of the answers counts then.
+bool look_step(const Attachment& table, const Question& question, std::span<const std::string_view> tokens,
+               Answer* answers) noexcept {
+  const shm::TableView& view = table.view;
+  const std::uint64_t config = A::load_acquire(view.header().config);
+  const PackedTerms terms = question.requirement->packed_terms(table, config);
+  if (!terms.has(kProfileKnown)) return false;
+  std::array<Candidate, kBatchStep> candidates;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const Reason by_length = judge_length(tokens[i]);
+    candidates[i].judged = by_length != Reason::kNone;
+    refuse(answers[i], candidates[i].judged ? Verdict::kInvalid : Verdict::kMiss, by_length);
+    if (!candidates[i].judged)
+      hash_and_prefetch(view, question, terms.profile_id(), tokens[i], candidates[i]);
+  }
+  std::uint64_t now_ns = 0;
+  if (Answer dead; !alive(view, now_ns, dead)) return false;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (!candidates[i].judged) prefetch_rest(view, candidates[i]);
+  }
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const Candidate& candidate = candidates[i];
+    if (candidate.judged || !shm::find(view, candidate.key, candidate.buckets, answers[i].found)) continue;
+    judge(table, question, config, terms, now_ns, answers[i]);
+  }
+  // In this order, and last of all loads: as in look().
+  if (A::load_acquire(view.header().config) != config || !shm::still_serving(view)) return false;
+  for (std::size_t i = 0; i < tokens.size(); ++i) candidates[i].source.proved(question, answers[i]);
+  return true;
+}
+
+}  // namespace
+
+void look_batch(const Attachment& table, const Question& question, std::span<const std::string_view> tokens,
+                Answer* answers) noexcept {
+  if (look_step(table, question, tokens, answers)) return;
+  // One by one: what stands in the way is rare, and look() knows how to say it.
+  Question each = question;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const Reason by_length = judge_length(tokens[i]);
+    refuse(answers[i], Verdict::kInvalid, by_length);
+    if (by_length != Reason::kNone) continue;
+    each.token = tokens[i];
+    look(table, each, nullptr, answers[i]);
+  }
+}
+
+}  // namespace authcache::client
