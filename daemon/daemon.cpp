@@ -14,6 +14,7 @@
 #include "daemon/base/version.hpp"
 #include "daemon/cache/state_writer.hpp"
 #include "daemon/cache/take_over.hpp"
+#include "daemon/cache/watch_list.hpp"
 #include "daemon/control/control_handler.hpp"
 #include "daemon/control/housekeeping.hpp"
 #include "daemon/control/miss_handler.hpp"
@@ -106,6 +107,7 @@ struct Daemon::Impl {
   std::optional<StateWriter> state;
   std::optional<Resolver> resolver;
   std::optional<Revoker> revoker;
+  std::optional<WatchList> watches;
   std::optional<Replacement> replacement;
   std::optional<Services> services;
   std::optional<Housekeeping> housekeeping;
@@ -269,6 +271,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
   state.emplace(std::move(db), state_worker, *loop);
   resolver.emplace(*tables, *admission, clock, config.limits);
   revoker.emplace(*tables, rules, *state, *loop, clock, last_change);
+  watches.emplace(*tables, *loop, clock);
   resolver->set_fault_hook(options.fault_hook);
   revoker->set_fault_hook(options.fault_hook);
   revoker->set_profiles(profiles);
@@ -282,6 +285,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
                             .admission = *admission,
                             .resolver = *resolver,
                             .revoker = *revoker,
+                            .watches = *watches,
                             .config = config,
                             .profiles = profiles,
                             .config_file = options.config_file,

@@ -12,6 +12,7 @@
 #include "libclient/last_error.hpp"
 #include "libclient/miss_path.hpp"
 #include "libclient/token_memo.hpp"
+#include "libclient/watches.hpp"
 
 struct authcache_client {
   authcache_client(std::filesystem::path dir, uid_t daemon_uid, bool reattach,
@@ -21,7 +22,8 @@ struct authcache_client {
         memo(std::move(tokens)),
         may_reattach(reattach),
         attacher(std::move(dir), daemon_uid, *guard, last_error),
-        miss_path(attacher, *guard, last_error, reattach) {}
+        miss_path(attacher, *guard, last_error, reattach),
+        watches(attacher, *guard, last_error, reattach) {}
 
   const std::unique_ptr<authcache::client::ForkGuard> guard;
   const std::unique_ptr<authcache::client::TokenMemo> memo;  // none with AUTHCACHE_NO_MEMO
@@ -29,4 +31,5 @@ struct authcache_client {
   const bool may_reattach;
   authcache::client::Attacher attacher;
   authcache::client::MissPath miss_path;
+  authcache::client::Watches watches;
 };

@@ -21,14 +21,33 @@ void hash_and_prefetch(const shm::TableView& view, const Question& question, std
                        std::string_view token, Candidate& candidate) noexcept {
   candidate.key = candidate.source.key_of(question, profile_id, token);
   candidate.buckets = shm::buckets_of(candidate.key, view.secret.data(), view.geometry.buckets);
-  __builtin_prefetch(&view.slot(candidate.buckets.slot(0)));
+  shm::prefetch_buckets(view, candidate.buckets);
 }
 
-// Most records stand where they are looked at first; only for the others the rest of both buckets is asked
-// for.
-void prefetch_rest(const shm::TableView& view, const Candidate& candidate) noexcept {
-  if (A::load_relaxed(view.slot(candidate.buckets.slot(0)).key[0]) == candidate.key[0]) return;
-  for (unsigned i = 1; i < shm::kChoices; ++i) __builtin_prefetch(&view.slot(candidate.buckets.slot(i)));
+// Where the key seems to stand, by one word and without a branch: which of the four places it is cannot be
+// predicted, and every wrong guess would throw away the work on the tokens behind it.
+std::uint64_t likely_slot(const shm::TableView& view, const Candidate& candidate) noexcept {
+  const std::uint64_t wanted = candidate.key[0];
+  const shm::Slot* const slots = &view.slot(0);
+  std::uint64_t slot = candidate.buckets.slot(shm::kChoices - 1);
+  for (unsigned i = shm::kChoices - 1; i-- > 0;) {
+    const std::uint64_t at = candidate.buckets.slot(i);
+    const bool here = A::load_relaxed(slots[at].key[0]) == wanted;
+    const std::uint64_t mask = 0 - static_cast<std::uint64_t>(here);
+    slot = (at & mask) | (slot & ~mask);
+  }
+  return slot;
+}
+
+// As shm::find, which takes over where the record is not whole at that place: it moved, changed, or is not
+// there.
+bool find_candidate(const shm::TableView& view, const Candidate& candidate, shm::Found& found) noexcept {
+  found.slot = likely_slot(view, candidate);
+  const auto& slot = view.slot(found.slot);
+  const std::uint64_t control = shm::control_if_live(slot, candidate.key);
+  if (control != 0 && shm::read_rest(slot, control, candidate.key, found.record)) [[likely]]
+    return true;
+  return shm::find(view, candidate.key, candidate.buckets, found);
 }
 
 // False if the directory changed or the table was retired meanwhile: nothing of the answers counts then.
@@ -49,11 +68,8 @@ bool look_step(const Attachment& table, const Question& question, std::span<cons
   std::uint64_t now_ns = 0;
   if (Answer dead; !alive(view, now_ns, dead)) return false;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    if (!candidates[i].judged) prefetch_rest(view, candidates[i]);
-  }
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
     const Candidate& candidate = candidates[i];
-    if (candidate.judged || !shm::find(view, candidate.key, candidate.buckets, answers[i].found)) continue;
+    if (candidate.judged || !find_candidate(view, candidate, answers[i].found)) continue;
     judge(table, question, config, terms, now_ns, answers[i]);
   }
   // In this order, and last of all loads: as in look().

@@ -2,12 +2,13 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+
+#include "libclient/daemon_socket.hpp"
 
 namespace authcache::client {
 namespace {
@@ -17,9 +18,6 @@ using shm::wire::Type;
 
 constexpr std::size_t kFilesMax = 4;  // a daemon sends one; more are cut off by the kernel or closed here
 constexpr std::size_t kErrorTextMax = 200;  // of a daemon's sentence, shown
-
-// Names nobody: a user namespace shows it for everybody that it has no number for, this process itself included.
-constexpr uid_t kOverflowUid = 65534;
 
 std::string words_for(int error) { return std::generic_category().message(error); }
 
@@ -35,14 +33,6 @@ std::string printable(std::string_view text) {
 bool set_connect_timeout(int fd, int timeout_ms) {
   const timeval timeout{timeout_ms / 1000, (timeout_ms % 1000) * 1000};
   return ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0;
-}
-
-bool trusted_peer(int fd, uid_t daemon_uid, uid_t& peer) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return false;
-  peer = credentials.uid;
-  return peer == 0 || peer == daemon_uid || (peer == ::geteuid() && peer != kOverflowUid);
 }
 
 void collect_files(msghdr& message, std::vector<shm::UniqueFd>& files) {
@@ -63,12 +53,10 @@ void collect_files(msghdr& message, std::vector<shm::UniqueFd>& files) {
 MissConnection::Opened MissConnection::open(Attacher& attacher, std::uint64_t owner,
                                             const Deadline& deadline) {
   const std::string path = (attacher.dir() / shm::wire::kMissSocket).string();
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
+  sockaddr_un address;
+  if (!fill_address(path, address)) {
     return {nullptr, Exchanged::kUnreachable, path + " is too long a path for a socket"};
   }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   OwnSocket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (socket.get() < 0)
     return {nullptr, Exchanged::kUnreachable, "cannot make a socket: " + words_for(errno)};

@@ -178,4 +178,35 @@ std::optional<HelloReply> decode_hello_reply(std::string_view payload) {
   return reply;
 }
 
+void append_watch(std::string& out, std::uint64_t watch, const Key& key) {
+  append_head(out, Type::kWatch, watch, sizeof(Key));
+  for (const std::uint64_t word : key) put(out, word);
+}
+
+std::optional<Key> decode_watch(std::string_view payload) {
+  Reader reader(payload);
+  Key key;
+  for (std::uint64_t& word : key) word = reader.take<std::uint64_t>();
+  if (!reader.done()) return std::nullopt;
+  return key;
+}
+
+void append_unwatch(std::string& out, std::uint64_t watch) { append_head(out, Type::kUnwatch, watch, 0); }
+
+void append_watch_ended(std::string& out, std::uint64_t watch, const WatchEnded& ended) {
+  append_head(out, Type::kWatchEnded, watch, 2);
+  put(out, static_cast<std::uint8_t>(ended.verdict));
+  put(out, static_cast<std::uint8_t>(ended.reason));
+}
+
+std::optional<WatchEnded> decode_watch_ended(std::string_view payload) {
+  Reader reader(payload);
+  WatchEnded ended;
+  ended.verdict = static_cast<Verdict>(reader.take<std::uint8_t>());
+  ended.reason = static_cast<Reason>(reader.take<std::uint8_t>());
+  const bool known = ended.verdict == Verdict::kMiss || ended.verdict == Verdict::kInvalid || ended.verdict == Verdict::kUnavailable;
+  if (!reader.done() || !known) return std::nullopt;
+  return ended;
+}
+
 }  // namespace authcache::shm::wire

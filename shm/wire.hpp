@@ -11,6 +11,7 @@
 
 #include "shm/digest.hpp"
 #include "shm/place.hpp"
+#include "shm/slot.hpp"
 #include "shm/verdict.hpp"
 
 namespace authcache::shm::wire {
@@ -34,6 +35,9 @@ enum class Type : std::uint16_t {
   kText = 5,
   kTextReply = 6,
   kError = 7,
+  kWatch = 8,
+  kUnwatch = 9,
+  kWatchEnded = 10,
   kControl = 16,
   kControlReply = 17,
 };
@@ -77,5 +81,17 @@ struct HelloReply {
 void append_hello(std::string& out, std::uint64_t request_id);
 void append_hello_reply(std::string& out, std::uint64_t request_id, const HelloReply& reply);
 [[nodiscard]] std::optional<HelloReply> decode_hello_reply(std::string_view payload);
+
+// The request id of these three names the watch, on its connection.
+void append_watch(std::string& out, std::uint64_t watch, const Key& key);
+[[nodiscard]] std::optional<Key> decode_watch(std::string_view payload);
+void append_unwatch(std::string& out, std::uint64_t watch);  // no payload
+
+struct WatchEnded {
+  Verdict verdict = Verdict::kUnavailable;  // never kValid, never kForbidden
+  Reason reason = Reason::kNone;
+};
+void append_watch_ended(std::string& out, std::uint64_t watch, const WatchEnded& ended);
+[[nodiscard]] std::optional<WatchEnded> decode_watch_ended(std::string_view payload);
 
 }  // namespace authcache::shm::wire

@@ -56,8 +56,8 @@ namespace {
 
 class NameJob final : public BulkKill::Job {
  public:
-  NameJob(NameKind kind, std::string name, shm::SlotState dead, BulkKill::Doomed doomed, BulkKill::Done done)
-      : Job(std::move(done)), kind_(kind), name_(std::move(name)), dead_(dead), doomed_(std::move(doomed)) {}
+  NameJob(NameKind kind, std::string name, BulkKill::Doomed doomed, BulkKill::Done done)
+      : Job(std::move(done)), kind_(kind), name_(std::move(name)), doomed_(std::move(doomed)) {}
 
   bool slice(Tables& tables) override {
     for (std::uint64_t cost = 0; cost < BulkKill::kSlice;) {
@@ -94,15 +94,16 @@ class NameJob final : public BulkKill::Job {
     cost += kReadCost + cold.text_bytes / kTextBytesPerUnit;
     const bool elsewhere = (shm::unpack_facts(hot.facts).flags & shm::kTextOnSocket) != 0;
     // Two names may share a hash. Where the text is not at hand the hash must do: such a record asks its upstream again.
-    if (!elsewhere && text && !shm::text_holds(*text, name_field(kind_), name_)) return;
-    if (!doomed_(writer.view(), hot, cold)) return;
+    const bool sure = !elsewhere && text;
+    if (sure && !shm::text_holds(*text, name_field(kind_), name_)) return;
+    const auto dead = doomed_(writer.view(), hot, cold);
+    if (!dead) return;
     cost += kKillCost;
-    kill(tables, hot.key, dead_);
+    kill(tables, hot.key, sure ? *dead : shm::SlotState::kEvicted);
   }
 
   NameKind kind_;
   std::string name_;
-  shm::SlotState dead_;
   BulkKill::Doomed doomed_;
   std::uint64_t walked_ = 0;  // generation; 0: none
   NameIndex::WalkId walk_ = 0;
@@ -159,8 +160,8 @@ class NegativesJob final : public BulkKill::Job {
 BulkKill::BulkKill(Tables& tables, Executor& loop) : tables_(tables), loop_(loop) {}
 BulkKill::~BulkKill() = default;
 
-void BulkKill::by_name(NameKind kind, std::string name, shm::SlotState dead, Doomed doomed, Done done) {
-  begin(std::make_unique<NameJob>(kind, std::move(name), dead, std::move(doomed), std::move(done)));
+void BulkKill::by_name(NameKind kind, std::string name, Doomed doomed, Done done) {
+  begin(std::make_unique<NameJob>(kind, std::move(name), std::move(doomed), std::move(done)));
 }
 
 void BulkKill::by_profile(std::uint64_t profile_id, Done done) {

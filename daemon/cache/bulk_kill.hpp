@@ -10,6 +10,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,14 +22,17 @@ namespace authcached {
 
 class BulkKill {
  public:
-  using Doomed = std::function<bool(const authcache::shm::TableView&, const authcache::shm::HotRecord&, const authcache::shm::ColdRecord&)>;
+  // How a record of the name dies, nothing if it is spared. kRevoked only where it surely is: whoever holds a pin on it
+  // hears that it was revoked; of any other death, that the token is to be validated again.
+  using Doomed = std::function<std::optional<authcache::shm::SlotState>(
+      const authcache::shm::TableView&, const authcache::shm::HotRecord&, const authcache::shm::ColdRecord&)>;
   using Done = std::move_only_function<void(std::uint64_t killed)>;
 
   BulkKill(Tables& tables, Executor& loop);
   ~BulkKill();
 
   // The first slice runs now, unless others wait already; done may be called before this returns.
-  void by_name(NameKind kind, std::string name, authcache::shm::SlotState dead, Doomed doomed, Done done);
+  void by_name(NameKind kind, std::string name, Doomed doomed, Done done);
   // Every record of one profile. Walks the whole table: for what is no revocation.
   void by_profile(std::uint64_t profile_id, Done done);
   // Every record of a profile that is not among these: likewise.

@@ -166,7 +166,7 @@ void Revoker::revoke(RevokeTarget target, Done done) {
 
 void Revoker::kill(std::shared_ptr<Pending> pending, const Rule& rule) {
   const auto by_name = [&](NameKind kind) {
-    bulk_.by_name(kind, rule.value, shm::SlotState::kRevoked, doomed_by(rule), [this, pending](std::uint64_t killed) {
+    bulk_.by_name(kind, rule.value, doomed_by(rule), [this, pending](std::uint64_t killed) {
       pending->report.killed += killed;
       make_durable(pending);
     });
@@ -188,29 +188,31 @@ void Revoker::kill(std::shared_ptr<Pending> pending, const Rule& rule) {
   make_durable(std::move(pending));
 }
 
-// Errs on the side of the kill: what dies wrongly is asked for again, and admission judges it exactly.
+// Errs on the side of the kill: what dies wrongly is asked for again, and admission judges it exactly. Only what the rule
+// surely covers dies as revoked.
 BulkKill::Doomed Revoker::doomed_by(const Rule& rule) const {
   std::optional<shm::PrincipalId> issuer;
   if (!rule.scope.empty()) issuer = principal_id(sha256(rule.scope));
   const bool by_age = denies_by_age(rule.kind);
-  return [this, issuer, by_age, not_before = rule.not_before_ns](const shm::TableView& view, const shm::HotRecord& hot, const shm::ColdRecord& cold) {
+  return [this, issuer, by_age, not_before = rule.not_before_ns](const shm::TableView& view, const shm::HotRecord& hot, const shm::ColdRecord& cold) -> std::optional<shm::SlotState> {
     if (issuer) {
       const std::uint32_t index = shm::unpack_principals(hot.principals).issuer;
-      if (index == 0 || shm::load_principal(view.issuer(index)) != *issuer) return false;
+      if (index == 0 || shm::load_principal(view.issuer(index)) != *issuer) return std::nullopt;
     }
-    if (!by_age || cold.issued_wall_ns == INT64_MIN) return true;
+    if (!by_age || cold.issued_wall_ns == INT64_MIN || cold.issued_wall_ns <= not_before) return shm::SlotState::kRevoked;
     const auto profile = std::ranges::find_if(profiles_, [&](const auto& each) { return each->id == cold.profile_id; });
     // The time of an own session is this host's, whose clock may have been put back since.
-    if (profile == profiles_.end() || (*profile)->config.upstream == UpstreamKind::kSqlite) return true;
+    if (profile == profiles_.end() || (*profile)->config.upstream == UpstreamKind::kSqlite) return shm::SlotState::kEvicted;
     std::int64_t latest = 0;
     const std::int64_t leeway = std::chrono::nanoseconds((*profile)->config.leeway).count();
-    return __builtin_add_overflow(not_before, leeway, &latest) || cold.issued_wall_ns <= latest;
+    const bool within = __builtin_add_overflow(not_before, leeway, &latest) || cold.issued_wall_ns <= latest;
+    return within ? std::optional(shm::SlotState::kEvicted) : std::nullopt;
   };
 }
 
 void Revoker::flush_subject(std::string subject, BulkKill::Done done) {
-  const auto all = [](const shm::TableView&, const shm::HotRecord&, const shm::ColdRecord&) { return true; };
-  bulk_.by_name(NameKind::kSubject, std::move(subject), shm::SlotState::kEvicted, all, std::move(done));
+  const auto all = [](const shm::TableView&, const shm::HotRecord&, const shm::ColdRecord&) { return shm::SlotState::kEvicted; };
+  bulk_.by_name(NameKind::kSubject, std::move(subject), all, std::move(done));
 }
 
 // A token is revoked by two rules, made one after the other at one moment; who lifts one means both.

@@ -31,6 +31,7 @@ void Housekeeping::start(std::function<void()> replace_table) {
   services_.loop.every(kSweepInterval, [this] {
     sweep();
     expire_overdue();
+    services_.watches.tick();
   });
   services_.loop.every(kKeySetInterval, [this] { poll_key_sets(); });
   services_.loop.every(kPurgeInterval, [this] {

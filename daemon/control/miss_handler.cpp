@@ -57,6 +57,19 @@ void text(Services& services, Connection& connection, std::uint64_t request_id, 
   connection.send(frame);
 }
 
+void watch(Services& services, const std::shared_ptr<Connection>& connection, std::uint64_t watch_number, std::string_view payload) {
+  const auto key = wire::decode_watch(payload);
+  if (!key) return refuse(*connection, watch_number, "a watch frame of the wrong length");
+  if (!services.watches.add(connection, watch_number, *key)) {
+    refuse(*connection, watch_number, "a watch of this number is there already on this connection");
+  }
+}
+
+void unwatch(Services& services, Connection& connection, std::uint64_t watch_number, std::string_view payload) {
+  if (!payload.empty()) return refuse(connection, watch_number, "an unwatch frame of the wrong length");
+  services.watches.remove(connection, watch_number);
+}
+
 }  // namespace
 
 void handle_miss_frame(Services& services, const std::shared_ptr<Connection>& connection, const wire::Head& head, std::string_view payload) {
@@ -65,6 +78,8 @@ void handle_miss_frame(Services& services, const std::shared_ptr<Connection>& co
     case wire::Type::kHello: return hello(services, *connection, head.request_id);
     case wire::Type::kValidate: return validate(services, connection, head.request_id, payload);
     case wire::Type::kText: return text(services, *connection, head.request_id, payload);
+    case wire::Type::kWatch: return watch(services, connection, head.request_id, payload);
+    case wire::Type::kUnwatch: return unwatch(services, *connection, head.request_id, payload);
     default: return refuse(*connection, head.request_id, "a frame type that this socket does not take");
   }
 }

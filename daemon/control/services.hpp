@@ -11,6 +11,7 @@
 #include "daemon/cache/revoker.hpp"
 #include "daemon/cache/rule_set.hpp"
 #include "daemon/cache/tables.hpp"
+#include "daemon/cache/watch_list.hpp"
 #include "daemon/control/replacement.hpp"
 #include "daemon/io/loop.hpp"
 
@@ -30,6 +31,7 @@ struct Services {
   Admission& admission;
   Resolver& resolver;
   Revoker& revoker;
+  WatchList& watches;
   const Config& config;
   const Profiles& profiles;
   std::string config_file;

@@ -73,7 +73,10 @@ json::object daemon_stats(const Services& services) {
           {"rejected", counters.rejected},
           {"upstream_questions", counters.questions},
           {"rules", services.rules.size()},
-          {"oversize_text_bytes", services.texts.bytes()}};
+          {"oversize_text_bytes", services.texts.bytes()},
+          {"watches", services.watches.active()},
+          {"watches_ended", services.watches.counters().ended},
+          {"watches_refused", services.watches.counters().refused}};
 }
 
 std::string_view upstream_name(UpstreamKind kind) { return kind == UpstreamKind::kSqlite ? "sqlite" : "jwks"; }

@@ -20,6 +20,9 @@ _Static_assert(sizeof(authcache_options) == 24, "options are 24 bytes");
 _Static_assert(sizeof(authcache_thumbprint) == 40, "a thumbprint is 40 bytes");
 _Static_assert(sizeof(authcache_bound_requirement) == 88, "a bound requirement is 88 bytes");
 _Static_assert(sizeof(authcache_status_info) == 96, "a status is 96 bytes");
+_Static_assert(sizeof(authcache_watch_event) == 64, "an event is 64 bytes");
+_Static_assert(offsetof(authcache_watch_event, size) == 0 && offsetof(authcache_watch_event, data) == 16,
+               "the members of an event stand where they stood");
 _Static_assert(offsetof(authcache_identity, size) == 0 && offsetof(authcache_options, size) == 0,
                "size comes first");
 _Static_assert(offsetof(authcache_status_info, size) == 0 && offsetof(authcache_thumbprint, size) == 0,
@@ -61,6 +64,13 @@ static void call_without_a_table(authcache_client* client) {
   char buffer[16];
   CHECK(authcache_identity_text(client, &identity, AUTHCACHE_FIELD_SUBJECT, buffer, sizeof buffer) ==
         AUTHCACHE_ERROR_USAGE);
+
+  uint64_t watch = 1;
+  CHECK(authcache_watch(client, &identity, 7, &watch) == AUTHCACHE_ERROR_USAGE && watch == 0);
+  CHECK(authcache_unwatch(client, 1) == AUTHCACHE_ERROR_NOT_FOUND);
+  CHECK(authcache_watch_fd(client) >= 0);
+  authcache_watch_event event = AUTHCACHE_WATCH_EVENT_INIT;
+  CHECK(authcache_watch_next(client, &event) == AUTHCACHE_ERROR_NOT_FOUND);
 
   authcache_status_info status = AUTHCACHE_STATUS_INIT;
   CHECK(authcache_status(client, &status) == AUTHCACHE_OK);

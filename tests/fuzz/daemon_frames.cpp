@@ -36,6 +36,7 @@ constexpr auto kEnding = wire::Type::kError;  // what the handler takes for a re
 void echo(const std::shared_ptr<Connection>& connection, const wire::Head& head, std::string_view payload) {
   (void)wire::decode_validate(payload);
   (void)wire::decode_text_request(payload);
+  (void)wire::decode_watch(payload);
   std::string frame;
   wire::append_frame(frame, head.type, head.request_id, payload);
   connection->send(frame);

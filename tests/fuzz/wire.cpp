@@ -63,6 +63,28 @@ void require_hello_reply(std::string_view payload, std::uint64_t id) {
   FUZZ_REQUIRE(payload_of(frame, wire::Type::kHelloReply, id) == payload);
 }
 
+void require_watch(std::string_view payload, std::uint64_t id) {
+  const auto key = wire::decode_watch(payload);
+  FUZZ_REQUIRE(key.has_value() == (payload.size() == sizeof(authcache::shm::Key)));
+  if (!key) return;
+  std::string frame;
+  wire::append_watch(frame, id, *key);
+  FUZZ_REQUIRE(payload_of(frame, wire::Type::kWatch, id) == payload);
+  std::string unwatch;
+  wire::append_unwatch(unwatch, id);
+  FUZZ_REQUIRE(payload_of(unwatch, wire::Type::kUnwatch, id).empty());
+}
+
+void require_watch_ended(std::string_view payload, std::uint64_t id) {
+  const auto ended = wire::decode_watch_ended(payload);
+  if (!ended) return;
+  using authcache::shm::Verdict;
+  FUZZ_REQUIRE(ended->verdict == Verdict::kMiss || ended->verdict == Verdict::kInvalid || ended->verdict == Verdict::kUnavailable);
+  std::string frame;
+  wire::append_watch_ended(frame, id, *ended);
+  FUZZ_REQUIRE(payload_of(frame, wire::Type::kWatchEnded, id) == payload);
+}
+
 void require_any_frame(std::string_view payload, std::uint64_t id) {
   Bytes bytes(payload);
   const auto type = static_cast<wire::Type>(bytes.take<std::uint16_t>());
@@ -101,6 +123,9 @@ FUZZ_TARGET(wire) {
   const std::uint8_t kind = bytes.byte();
   const auto id = bytes.take<std::uint64_t>();
   const std::string_view payload = bytes.rest();
+  // The first kinds keep their bytes, so that what was found for them stays what it was.
+  if (kind == 254) return require_watch(payload, id);
+  if (kind == 255) return require_watch_ended(payload, id);
   switch (kind % 6) {
     case 0: return require_validate(payload, id);
     case 1: return require_validate_reply(payload, id);

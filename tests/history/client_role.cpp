@@ -69,6 +69,8 @@ class ClientRole {
       for (std::uint64_t burst = 1 + below(random_, kBurst); burst > 0 && done_ < operations;
            --burst, ++done_) {
         (void)ask(credential, below(random_, 10) >= 3);
+        check_a_pin();
+        if (below(random_, kBatchEvery) == 0) ask_together();
       }
     }
   }
@@ -137,13 +139,77 @@ class ClientRole {
     answer.end_ns = monotonic_ns();
     answer.verdict = verdict_of(verdict, identity.reason);
     answers_.append(answer);
+    if (answer.verdict == Verdict::kValid) pin(credential, identity, requirement);
     return answer.verdict;
+  }
+
+  // In place of one pinned before, so that a pin meets all that can happen to a record in a while.
+  void pin(std::uint32_t credential, const authcache_identity& identity,
+           const authcache_requirement* requirement) {
+    Pinned& place = pins_[below(random_, kPins)];
+    if (place.held && below(random_, 4) != 0) return;
+    place.pin = AUTHCACHE_PINNED_INIT;
+    place.credential = credential;
+    place.held = authcache_pin(client_, &identity, requirement, &place.pin) == AUTHCACHE_VALID;
+  }
+
+  // What a pin says is held to the same as a lookup.
+  void check_a_pin() {
+    Pinned& place = pins_[below(random_, kPins)];
+    if (!place.held) return;
+    Answer answer{
+        .credential = place.credential, .process = process_, .lookup = true, .start_ns = monotonic_ns()};
+    int reason = 0;
+    const int verdict = authcache_pin_check(&place.pin, &reason);
+    answer.end_ns = monotonic_ns();
+    answer.verdict = verdict_of(verdict, reason);
+    answers_.append(answer);
+    place.held = verdict == AUTHCACHE_VALID || verdict == AUTHCACHE_UNAVAILABLE;
+  }
+
+  // Sessions lately made, all of one profile, in one batch: each answer spans the whole call.
+  void ask_together() {
+    const std::uint32_t made = setting_.board.sessions_made();
+    std::vector<authcache_token> tokens;
+    std::vector<Answer> answers;
+    for (std::uint32_t back = 1; back <= std::min(made, kBatch); ++back) {
+      const std::uint32_t credential = setting_.plan.first_session() + made - back;
+      if (!usable(credential)) continue;
+      const std::string_view token = setting_.board.sessions[made - back].token.data();
+      tokens.push_back({token.data(), token.size()});
+      answers.push_back({.credential = credential, .process = process_, .lookup = true});
+    }
+    if (tokens.empty()) return;
+    std::vector<int> verdicts(tokens.size());
+    std::vector<authcache_identity> identities(tokens.size(), AUTHCACHE_IDENTITY_INIT);
+    const std::string& profile = setting_.plan.presented(answers.front().credential).profile;
+    const std::int64_t start_ns = monotonic_ns();
+    const int result = authcache_lookup_batch(client_, tokens.data(), tokens.size(),
+                                              requirements_.at(profile), verdicts.data(), identities.data());
+    const std::int64_t end_ns = monotonic_ns();
+    if (result != AUTHCACHE_OK) throw std::runtime_error("a batch was refused");
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      answers[i].start_ns = start_ns;
+      answers[i].end_ns = end_ns;
+      answers[i].verdict = verdict_of(verdicts[i], identities[i].reason);
+      answers_.append(answers[i]);
+    }
   }
 
   const Setting& setting_;
   std::uint8_t process_;
   Random random_;
   SharedLog<Answer>& answers_;
+  struct Pinned {
+    bool held = false;
+    std::uint32_t credential = 0;
+    authcache_pinned pin = AUTHCACHE_PINNED_INIT;
+  };
+  static constexpr std::size_t kPins = 32;
+  static constexpr std::uint64_t kBatchEvery = 50;
+  static constexpr std::uint32_t kBatch = 20;  // more than a step of the library's
+
+  std::array<Pinned, kPins> pins_;
   authcache_client* client_ = nullptr;
   std::map<std::string, authcache_requirement*> requirements_;
   std::uint64_t done_ = 0;

@@ -29,6 +29,8 @@ namespace json = boost::json;
 constexpr std::uint8_t kClients = 3;
 constexpr std::uint8_t kOperators = 2;
 constexpr std::size_t kQuietAnswers = 50'000;  // each client, at most
+// The question itself, a pin checked after it, and the answers of a batch now and then.
+constexpr std::size_t kAnswersPerOperation = 3;
 constexpr std::size_t kChangesMax = 500'000;
 constexpr std::uint64_t kFirstCapacity = 2'500;
 constexpr auto kGrace = 60s;            // beyond its duration, for a machine that does other things
@@ -106,7 +108,7 @@ class RunningHistory {
     learn_thumbprints();
     board_.start_ns = monotonic_ns();
     for (std::uint8_t i = 0; i < kClients; ++i) {
-      answers_.push_back(std::make_unique<SharedLog<Answer>>(options_.operations / kClients + kQuietAnswers));
+      answers_.push_back(std::make_unique<SharedLog<Answer>>(kAnswersPerOperation * options_.operations / kClients + kQuietAnswers));
       start_child(clients_, [&, i] {
         run_client(setting_, i, options_.seed + 100 + i, options_.operations / kClients, *answers_[i]);
       });

@@ -174,6 +174,61 @@ TEST_F(NoSyscalls, TheTextOfAnIdentity) {
       kRight);
 }
 
+TEST_F(NoSyscalls, ABatch) {
+  const auto all = cases();
+  std::array<authcache_token, all.size()> tokens;
+  for (std::size_t i = 0; i < all.size(); ++i) tokens[i] = {all[i].token, std::strlen(all[i].token)};
+  EXPECT_EQ(armed([&] {
+              std::array<int, tokens.size()> verdicts;
+              std::array<authcache_identity, tokens.size()> identities;
+              identities.fill(AUTHCACHE_IDENTITY_INIT);
+              for (int i = 0; i < lookups() / 10; ++i) {
+                if (authcache_lookup_batch(client_.get(), tokens.data(), tokens.size(), plain_,
+                                           verdicts.data(), identities.data()) != AUTHCACHE_OK)
+                  return false;
+                if (verdicts[0] != AUTHCACHE_VALID || verdicts[3] != AUTHCACHE_FORBIDDEN ||
+                    verdicts[5] != AUTHCACHE_MISS)
+                  return false;
+              }
+              return true;
+            }),
+            kRight);
+}
+
+TEST_F(NoSyscalls, ALongTokenFirstAndAgain) {
+  const std::string token(800, 't');
+  admit(writer_, kMainId, token, {.life_ns = 3'600 * shm::kNsPerSecond});
+  EXPECT_EQ(armed([&] {
+              for (int i = 0; i < lookups() / 10; ++i) {
+                if (!answered(client_.get(), {token.c_str(), plain_, AUTHCACHE_VALID})) return false;
+              }
+              return true;
+            }),
+            kRight);
+}
+
+TEST_F(NoSyscalls, APinTakenCheckedAndLost) {
+  admit(writer_, kMainId, "pinned", {.life_ns = 3'600 * shm::kNsPerSecond});
+  const auto checks = [&](const authcache_pinned& pin, int wanted) {
+    for (int i = 0; i < lookups() / 10; ++i) {
+      int reason = 0;
+      if (authcache_pin_check(&pin, &reason) != wanted) return false;
+    }
+    return true;
+  };
+  authcache_identity identity = AUTHCACHE_IDENTITY_INIT;
+  ASSERT_EQ(authcache_lookup(client_.get(), "pinned", 6, plain_, &identity), AUTHCACHE_VALID);
+  authcache_pinned pin = AUTHCACHE_PINNED_INIT;
+  EXPECT_EQ(armed([&] {
+              return authcache_pin(client_.get(), &identity, plain_, &pin) == AUTHCACHE_VALID &&
+                     checks(pin, AUTHCACHE_VALID);
+            }),
+            kRight);
+  ASSERT_EQ(authcache_pin(client_.get(), &identity, plain_, &pin), AUTHCACHE_VALID);
+  writer_.kill(shm::key_of(shm::token_digest(kMainId, "pinned")), shm::SlotState::kRevoked);
+  EXPECT_EQ(armed([&] { return checks(pin, AUTHCACHE_INVALID); }), kRight);
+}
+
 TEST_F(NoSyscalls, FirstUseOfARequirementAndAGrownDictionary) {
   auto* fresh = client_.requirement();
   authcache_requirement_add_scope(fresh, "scope-3");

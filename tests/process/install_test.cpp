@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/process/support/scene.hpp"
+#include "tests/process/support/websocket_peer.hpp"
 
 namespace authcache_test {
 namespace {
@@ -69,6 +70,34 @@ TEST_F(Installed, TheCppExampleBuildsAndJudgesTokens) {
       run_program({program.string(), "sessions", "read"}, reader + "\n" + other + "\n", environment());
   EXPECT_EQ(ran.exit, 1) << ran.err;
   EXPECT_EQ(ran.out, "valid alice\nforbidden scope\n");
+}
+
+TEST_F(Installed, TheWebSocketExampleAnswersMessagesAndClosesWhatIsRevoked) {
+  const fs::path program = build("c++ -std=c++20", "websocket.cpp");
+  const authcache::shm::UniqueFd said = text_file("");
+  const ChildProcess server({.argv = {program.string(), "0", "sessions"}, .environment = environment(), .stdout_fd = said.get()});
+  ASSERT_TRUE(eventually([&] { return text_of(said).ends_with('\n'); }));
+  const auto port = static_cast<std::uint16_t>(std::stoi(text_of(said).substr(std::string("listening on ").size())));
+
+  const std::string silent_token = scene.create_session(), talking_token = scene.create_session();
+  WebSocketPeer silent(port, silent_token), talking(port, talking_token), stranger(port, random_token());
+  EXPECT_EQ(stranger.status(), 401);
+  ASSERT_EQ(silent.status(), 101);
+  ASSERT_EQ(talking.status(), 101);
+  silent.say("hello");
+  EXPECT_EQ(silent.hear(), "alice: hello");
+  talking.say("hello");
+  EXPECT_EQ(talking.hear(), "alice: hello");
+
+  // Nobody sends anything: the watch ends it. The other goes on, through a flush as well, which makes it validate again.
+  ASSERT_EQ(scene.daemon.revoke(silent_token).exit, 0);
+  EXPECT_EQ(silent.hear(), "close 1008");
+  ASSERT_EQ(scene.daemon.authctl({"flush"}).exit, 0);
+  talking.say("still here");
+  EXPECT_EQ(talking.hear(), "alice: still here");
+  ASSERT_EQ(scene.daemon.revoke(talking_token).exit, 0);
+  EXPECT_EQ(talking.hear(), "close 1008");
+  EXPECT_EQ(WebSocketPeer(port, talking_token).status(), 401);
 }
 
 TEST_F(Installed, TheInstalledDaemonToolAndServiceFilesAreThere) {

@@ -43,7 +43,7 @@ typedef enum authcache_error {
   AUTHCACHE_ERROR_MEMORY = -2,    /* out of memory */
   AUTHCACHE_ERROR_SYSTEM = -3,    /* the kernel said no */
   AUTHCACHE_ERROR_REFUSED = -4,   /* a table is there and must not be trusted: owner, mode, version, clock */
-  AUTHCACHE_ERROR_NOT_FOUND = -5, /* no table is there, or only a retired one */
+  AUTHCACHE_ERROR_NOT_FOUND = -5, /* no table is there, or only a retired one; no such watch; no event now */
   AUTHCACHE_ERROR_GONE = -6,      /* the record behind this identity is no longer there: validate again */
   AUTHCACHE_ERROR_UNAVAILABLE = -7, /* the daemon is needed for this and cannot answer now */
   AUTHCACHE_ERROR_MALFORMED = -8,   /* a Bearer header that is not well formed: 400 invalid_request */
@@ -278,6 +278,60 @@ AUTHCACHE_API int authcache_pin_check(const authcache_pinned* pin, int* reason);
 
 /* Forgets the pin; later checks of it are USAGE. NULL is ignored. */
 AUTHCACHE_API void authcache_unpin(authcache_pinned* pin);
+
+/* ---- watches: being told when a token ends ---- */
+
+/* For connections that are silent for long (streams, WebSockets, pooled connections): a descriptor becomes readable when
+ * the record of a watched token ended, so that nobody has to ask. A watch tells of an end soon after it (a turn of the
+ * daemon's loop and a socket later; what ended while the daemon restarted, within heartbeat_timeout/10 of its return).
+ * What must not pass a revocation that was acknowledged is checked where it happens: pin the record too, and check the pin
+ * before each message. The functions below take a mutex and may make system calls: any thread, not for signal
+ * handlers. They never wait for the daemon. After fork() the child has no watches and its parent keeps all of its own. */
+
+typedef struct authcache_watch_event {
+  uint32_t size;
+  int32_t verdict;
+  int32_t reason; /* an authcache_reason */
+  uint32_t reserved;
+  uint64_t data;  /* what was given to authcache_watch */
+  uint64_t watch; /* which it gave back; has ended */
+  uint64_t reserved_words[4];
+} authcache_watch_event;
+#define AUTHCACHE_WATCH_EVENT_INIT                                       \
+  {                                                                      \
+    (uint32_t)sizeof(authcache_watch_event), 0, 0, 0, 0, 0, { 0, 0, 0, 0 } \
+  }
+
+/* Watches the record of an identity that was just AUTHCACHE_VALID. *watch gets the watch's number, which is never 0 nor
+ * used again in this process; data is the caller's and comes back in the event. It may be called while the daemon is
+ * down. A record that ended already is an event, not an error. USAGE: an identity without a record. UNAVAILABLE: this
+ * client has 65536 watches, counting those whose events were not fetched. MEMORY, SYSTEM (out of descriptors: a client
+ * with watches uses four). On error *watch is 0. */
+AUTHCACHE_API int authcache_watch(authcache_client* client, const authcache_identity* identity, uint64_t data,
+                                  uint64_t* watch);
+
+/* Ends a watch without an event; one that waits to be fetched goes too. NOT_FOUND: no such watch, or its event was
+ * fetched. */
+AUTHCACHE_API int authcache_unwatch(authcache_client* client, uint64_t watch);
+
+/* The descriptor to poll for reading (poll, select, epoll, level- or edge-triggered; it is an epoll itself), the same
+ * for as long as the client is open. Readable: call authcache_watch_next until it has no event. It is readable too when
+ * there is other work than an event, at most once every heartbeat_timeout/10 while no daemon answers. It is the
+ * library's: do not close it. A program that closed it (daemons close all descriptors on start) asks for a new one
+ * here. Below zero: SYSTEM, MEMORY. */
+AUTHCACHE_API int authcache_watch_fd(authcache_client* client);
+
+/* Takes the oldest event into *event: OK. NOT_FOUND: none now. Never waits. Each event has ended its watch:
+ *   AUTHCACHE_INVALID      revoked, or known as bad by now, *reason says: close the connection
+ *   AUTHCACHE_MISS         the record ended otherwise and the token may be good: past its deadline, evicted, flushed, voided
+ *                          by an epoch (which is how issuers, keys and everything are revoked), its profile reloaded, its
+ *                          grants changed. Validate the token again and watch anew, or close
+ *   AUTHCACHE_UNAVAILABLE  the daemon cannot say any more (no heartbeat, or no answer, for heartbeat_timeout), or has no
+ *                          room for this watch (reason overloaded): close, or go on by checking a pin
+ * A record that is moved, copied into a larger table, or replaced by a fresh one with the same grants is no event. If the
+ * descriptor is not served for long, ends are noticed late, never lost. USAGE: the event's size is not set. MEMORY: call
+ * again. */
+AUTHCACHE_API int authcache_watch_next(authcache_client* client, authcache_watch_event* event);
 
 /* ---- the Authorization header ---- */
 

@@ -135,6 +135,14 @@ class Pin {
   authcache_pinned raw_ = AUTHCACHE_PINNED_INIT;
 };
 
+// The end of one watch: see authcache_watch_next.
+struct WatchEvent {
+  Verdict verdict = Verdict::kUnavailable;
+  authcache_reason reason = AUTHCACHE_REASON_NONE;
+  std::uint64_t data = 0;
+  std::uint64_t watch = 0;
+};
+
 struct Options {
   std::string runtime_dir{};  // empty: $AUTHCACHE_RUNTIME_DIR, else /run/authcache
   std::int64_t daemon_uid = -1;
@@ -189,6 +197,21 @@ class Client {
     if (verdict != nullptr) *verdict = static_cast<Verdict>(result);
     if (result != AUTHCACHE_VALID) return std::nullopt;
     return made;
+  }
+
+  // The watch's number; empty if it can't be watched: last_error() says why.
+  std::optional<std::uint64_t> watch(const Identity& identity, std::uint64_t data) noexcept {
+    std::uint64_t number = 0;
+    if (authcache_watch(handle_.get(), &identity.raw(), data, &number) != AUTHCACHE_OK) return std::nullopt;
+    return number;
+  }
+  bool unwatch(std::uint64_t watch) noexcept { return authcache_unwatch(handle_.get(), watch) == AUTHCACHE_OK; }
+  // To be polled for reading, then next_event() until it is empty. Below zero: an authcache_error.
+  int watch_fd() noexcept { return authcache_watch_fd(handle_.get()); }
+  std::optional<WatchEvent> next_event() noexcept {
+    authcache_watch_event raw = AUTHCACHE_WATCH_EVENT_INIT;
+    if (authcache_watch_next(handle_.get(), &raw) != AUTHCACHE_OK) return std::nullopt;
+    return WatchEvent{static_cast<Verdict>(raw.verdict), static_cast<authcache_reason>(raw.reason), raw.data, raw.watch};
   }
 
   // Empty if the record is gone meanwhile: validate the token again.

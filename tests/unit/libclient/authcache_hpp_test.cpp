@@ -85,4 +85,31 @@ TEST_F(Hpp, BearerHeaders) {
   EXPECT_EQ(authcache::bearer("Bearer a b").result, AUTHCACHE_ERROR_MALFORMED);
 }
 
+TEST_F(Hpp, AWatchIsANumberAndEndsByAnEventOrByItsOwner) {
+  ASSERT_TRUE(client_);
+  admit(writer_, kMainId, "token");
+  const Requirement requirement = client_->requirement("main");
+  Identity identity;
+  EXPECT_FALSE(client_->watch(identity, 1)) << "no record";
+  EXPECT_FALSE(client_->last_error().empty());
+  ASSERT_EQ(client_->lookup("token", requirement, &identity), Verdict::kValid);
+  const auto first = client_->watch(identity, 1), second = client_->watch(identity, 2);
+  ASSERT_TRUE(first && second);
+  EXPECT_GE(client_->watch_fd(), 0);
+  EXPECT_FALSE(client_->next_event());
+  EXPECT_TRUE(client_->unwatch(*first));
+  EXPECT_FALSE(client_->unwatch(*first));
+  writer_.beat(authcache::shm::coarse_now_ns() - 2 * kHeartbeatTimeoutNs);
+  const auto event = client_->next_event();
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->verdict, Verdict::kUnavailable);
+  EXPECT_EQ(event->reason, AUTHCACHE_REASON_HEARTBEAT_STALE);
+  EXPECT_EQ(event->data, 2u);
+  EXPECT_EQ(event->watch, *second);
+  Client none;
+  EXPECT_FALSE(none.watch(identity, 1));
+  EXPECT_LT(none.watch_fd(), 0);
+  EXPECT_FALSE(none.next_event());
+}
+
 }  // namespace

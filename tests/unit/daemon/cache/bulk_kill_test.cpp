@@ -157,10 +157,10 @@ TEST(BulkKill, WhatASliceThatThrowsLeftIsKilledInALaterTurn) {
   std::uint64_t killed = 0;
   const auto once_without_memory = [&](const auto&, const auto&, const auto&) {
     if (++judged == 10) throw std::bad_alloc();
-    return true;
+    return authcache::shm::SlotState::kRevoked;
   };
-  scene.bulk.by_name(authcached::NameKind::kSubject, "alice", authcache::shm::SlotState::kRevoked,
-                     once_without_memory, [&](std::uint64_t count) { killed = count; });
+  scene.bulk.by_name(authcached::NameKind::kSubject, "alice", once_without_memory,
+                     [&](std::uint64_t count) { killed = count; });
   scene.loop_turns.run_all();
   EXPECT_EQ(scene.bulk.running(), 0u);
   EXPECT_EQ(killed, static_cast<std::uint64_t>(Scene::kDoomed));

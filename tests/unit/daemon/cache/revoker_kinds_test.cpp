@@ -18,6 +18,7 @@ using authcached::RevokeTarget;
 using authcached::Rule;
 using authcached::RuleKind;
 using authcached::Sha256;
+using authcached::UpstreamKind;
 using authcached::testing::Cache;
 using authcached::testing::kSecond;
 
@@ -140,6 +141,31 @@ TEST(RevokerKinds, ANotBeforeSparesWhatWasIssuedAfterItAndIsNeverLaterThanNow) {
   revoke(cache, {RuleKind::kSubject, "alice", {}, cache.clock.wall + 1'000 * kSecond});
   cache.clock.pass(kSecond);
   EXPECT_EQ(cache.admit("later", full(cache)).verdict, Verdict::kValid);
+}
+
+// Whoever holds a pin on a record hears how it died.
+TEST(RevokerKinds, OnlyWhatTheRuleSurelyCoversDiesAsRevoked) {
+  using authcache::shm::SlotState;
+  Cache cache;
+  const auto death_of = [&](std::int64_t issued_wall_ns, UpstreamKind upstream) {
+    auto config = cache.profile->config;
+    config.upstream = upstream;
+    config.leeway = std::chrono::seconds(30);
+    cache.set_profile(config);
+    Proof proof = full(cache);
+    proof.issued_wall_ns = issued_wall_ns;
+    EXPECT_EQ(cache.admit("token", proof).verdict, Verdict::kValid);
+    authcache::shm::Found found;
+    EXPECT_TRUE(cache.tables.find(authcache::shm::key_of(cache.digest_of("token")), found));
+    const Told told = revoke(cache, {RuleKind::kSubject, "alice", {}, cache.clock.wall - 50 * kSecond});
+    expect_lifted(cache, change_of(told));
+    return authcache::shm::control_state(cache.tables.newest().writer.peek(found.slot).control);
+  };
+  const std::int64_t not_before = cache.clock.wall - 50 * kSecond;
+  EXPECT_EQ(death_of(not_before, UpstreamKind::kJwks), SlotState::kRevoked);
+  EXPECT_EQ(death_of(not_before + kSecond, UpstreamKind::kJwks), SlotState::kEvicted) << "within the leeway";
+  EXPECT_EQ(death_of(not_before + 49 * kSecond, UpstreamKind::kSqlite), SlotState::kEvicted) << "by another clock, maybe";
+  EXPECT_EQ(death_of(not_before, UpstreamKind::kSqlite), SlotState::kRevoked);
 }
 
 TEST(RevokerKinds, ARecordWhoseTextLiesWithTheDaemonIsFoundToo) {
