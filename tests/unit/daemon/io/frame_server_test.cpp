@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <stdexcept>
 #include <thread>
 
@@ -78,14 +79,23 @@ class FrameServerTest : public ::testing::Test {
     return bytes;
   }
   static void write(int fd, std::string_view bytes) { ASSERT_EQ(::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size())); }
+  // The ring interrupts whichever thread submitted an operation to it when that one is done, and this thread submitted
+  // the first accept.
+  static ssize_t receive(int fd, char* out, std::size_t size) {
+    ssize_t got = 0;
+    do {
+      got = ::recv(fd, out, size, MSG_WAITALL);
+    } while (got < 0 && errno == EINTR);
+    return got;
+  }
   // The next frame's payload; "" at the end of the connection.
   static std::string read(int fd, wire::Type* type = nullptr) {
     char bytes[wire::kHeadBytes];
-    if (::recv(fd, bytes, sizeof bytes, MSG_WAITALL) != sizeof bytes) return "";
+    if (receive(fd, bytes, sizeof bytes) != sizeof bytes) return "";
     const wire::Head head = wire::decode_head(bytes);
     if (type != nullptr) *type = head.type;
     std::string payload(head.size, '\0');
-    EXPECT_EQ(::recv(fd, payload.data(), payload.size(), MSG_WAITALL), static_cast<ssize_t>(head.size));
+    EXPECT_EQ(receive(fd, payload.data(), payload.size()), static_cast<ssize_t>(head.size));
     return payload;
   }
 
