@@ -18,7 +18,10 @@ struct TableWriter::Laid {
   std::string_view text;
 };
 
-TableWriter::TableWriter(TableFile file) : file_(std::move(file)), text_area_(file_.view.geometry.text_bytes) {}
+TableWriter::TableWriter(TableFile file)
+    : file_(std::move(file)),
+      text_area_(file_.view.geometry.text_bytes),
+      eviction_(file_.view.geometry.slots, file_.view.geometry.capacity) {}
 TableWriter::TableWriter(TableWriter&&) noexcept = default;
 TableWriter& TableWriter::operator=(TableWriter&&) noexcept = default;
 TableWriter::~TableWriter() = default;
@@ -87,6 +90,7 @@ std::uint64_t TableWriter::checksum(const HotRecord& hot, const ColdRecord& cold
 std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t now_ns) {
   const bool negative = spec.verdict != Verdict::kValid;
   const BucketPair pair = buckets_of(spec.key, view().secret.data(), view().geometry.buckets);
+  const std::optional<Eviction::History> before = history_of(spec.key);
   if (kill(spec.key, SlotState::kEvicted)) bump(view().header().replaced);
   if (negative) enforce_negative_quota();
   const bool wanted = !negative || A::load_relaxed(view().header().negative_max) > 0;
@@ -98,6 +102,7 @@ std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t n
   const Laid laid = lay_out(spec);
   publish_record(view(), *slot, laid.hot, laid.cold, laid.text);
   if (recency_ != nullptr) recency_[*slot] = 0;  // what was used here was another record
+  eviction_.placed(*slot, spec.key, before);
   ++live_;
   A::store_relaxed(view().header().live, live_);
   if (negative) {

@@ -5,7 +5,8 @@
 //    before the old one is killed); killing kills every copy.
 // 2. A text's room is freed only after the record that points at it was killed, and reused only for a later record.
 // 3. Negative records never evict positive ones, and never number more than the header's negative_max.
-// 4. Full means evict: expired first, then by the hand. A positive record is never refused.
+// 4. Full means evict: of the slots under the hand an expired one first, then a negative one, then whom eviction.hpp
+//    names. A positive record is never refused.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "shm/dictionary.hpp"
+#include "shm/eviction.hpp"
 #include "shm/place.hpp"
 #include "shm/profile_directory.hpp"
 #include "shm/table_file.hpp"
@@ -154,6 +156,10 @@ class TableWriter {
   void move(std::uint64_t from, std::uint64_t to);
   std::optional<std::uint64_t> victim_in(const BucketPair& pair, bool negative) const;
   bool make_room(bool negative, std::uint64_t now_ns);
+  [[nodiscard]] std::uint64_t step_hand();
+  void take_hint(std::uint64_t slot);
+  void evict(std::uint64_t slot);
+  [[nodiscard]] std::optional<Eviction::History> history_of(const Key& key);
   void enforce_negative_quota();
   void queue_negative(std::uint64_t slot);  // without memory for it, the record ends
 
@@ -169,6 +175,7 @@ class TableWriter {
 
   TableFile file_;
   TextArea text_area_;
+  Eviction eviction_;
   SlotObserver* observer_ = nullptr;
   std::uint8_t* recency_ = nullptr;
   std::uint64_t live_ = 0;
