@@ -37,15 +37,8 @@ int answer(Verdict verdict, Reason why, int* reason) noexcept {
 }
 
 [[gnu::noinline]] int say_loss(const Held& held, int* reason) noexcept {
-  const std::uint64_t heartbeat_ns = shm::StdAtomics::load_acquire(held.pin.header->heartbeat_ns);
-  const std::uint64_t now_ns = shm::coarse_now_ns();
-  switch (shm::why_lost(held.pin, now_ns)) {
-    case shm::PinLoss::kRevoked: return answer(Verdict::kInvalid, Reason::kRevoked, reason);
-    case shm::PinLoss::kValidateAgain: return answer(Verdict::kMiss, Reason::kNone, reason);
-    case shm::PinLoss::kUnavailable: break;
-  }
-  const Reason dead = shm::liveness(held.table->view, heartbeat_ns, now_ns);
-  return answer(Verdict::kUnavailable, dead == Reason::kNone ? Reason::kCatchingUp : dead, reason);
+  const shm::PinLoss loss = shm::why_lost(held.pin, shm::coarse_now_ns);
+  return answer(loss.verdict, loss.reason, reason);
 }
 
 // The record judged anew, and held if it is valid. A directory that changed under it counts as gone: a lookup

@@ -77,29 +77,31 @@ template <class A, class Clock>
   return same & alive & current & served;
 }
 
-enum class PinLoss : std::uint8_t {
-  kRevoked,        // this very record was killed by a revocation
-  kValidateAgain,  // moved, evicted, past its deadline, flushed, in a slot used again, or in a table that was
-                   // replaced
-  kUnavailable,    // the table must not be believed now; the pin may hold again later
+struct PinLoss {
+  // kInvalid: this very record was killed by a revocation. kUnavailable: the table must not be believed now,
+  // and the pin may hold again later. kMiss, for the token to be validated again: moved, evicted, past its
+  // deadline, flushed, in a slot used again, or in a table that was replaced.
+  Verdict verdict;
+  Reason reason;
 };
 
-// Why pin_holds said no; looked at afterwards, so what changed in between counts too.
-template <class A>
-[[nodiscard]] PinLoss why_lost(const BasicPin<A>& pin, std::uint64_t now_ns) {
-  const std::uint64_t control = A::load_acquire(pin.slot->control);
+// Why pin_holds said no; looked at afterwards, so what changed in between counts too. `now_ns` is called
+// after the heartbeat is loaded.
+template <class A, class Clock>
+[[nodiscard]] PinLoss why_lost(const BasicPin<A>& pin, Clock now_ns) {
   const std::uint64_t heartbeat_ns = A::load_acquire(pin.header->heartbeat_ns);
+  const Reason dead = liveness(heartbeat_ns, now_ns(), pin.heartbeat_timeout_ns);
+  const std::uint64_t control = A::load_acquire(pin.slot->control);
   const std::uint64_t profile = A::load_acquire(*pin.profile_state);
   const bool same_directory = A::load_acquire(pin.header->config) == pin.config;
   if (A::load_acquire(pin.header->state) == static_cast<std::uint64_t>(TableState::kRetired))
-    return PinLoss::kValidateAgain;
-  if (control_sequence(control) == control_sequence(pin.control) &&
-      control_state(control) == SlotState::kRevoked)
-    return PinLoss::kRevoked;
-  if (heartbeat_ns > now_ns || now_ns - heartbeat_ns > pin.heartbeat_timeout_ns) return PinLoss::kUnavailable;
+    return {Verdict::kMiss, Reason::kNone};
+  if (control == make_control(control_sequence(pin.control), SlotState::kRevoked))
+    return {Verdict::kInvalid, Reason::kRevoked};
+  if (dead != Reason::kNone) return {Verdict::kUnavailable, dead};
   if (same_directory && profile != static_cast<std::uint64_t>(ProfileState::kCurrent))
-    return PinLoss::kUnavailable;
-  return PinLoss::kValidateAgain;
+    return {Verdict::kUnavailable, Reason::kCatchingUp};
+  return {Verdict::kMiss, Reason::kNone};
 }
 
 using Pin = BasicPin<StdAtomics>;

@@ -74,11 +74,14 @@ template <class A>
 }
 
 // heartbeat_ns must have been loaded before now_ns was read.
+constexpr Reason liveness(std::uint64_t heartbeat_ns, std::uint64_t now_ns, std::uint64_t timeout_ns) {
+  if (heartbeat_ns > now_ns) return Reason::kTimeNamespace;
+  if (now_ns - heartbeat_ns > timeout_ns) return Reason::kHeartbeatStale;
+  return Reason::kNone;
+}
 template <class A>
 Reason liveness(const BasicTableView<A>& view, std::uint64_t heartbeat_ns, std::uint64_t now_ns) {
-  if (heartbeat_ns > now_ns) return Reason::kTimeNamespace;
-  if (now_ns - heartbeat_ns > view.heartbeat_timeout_ns) return Reason::kHeartbeatStale;
-  return Reason::kNone;
+  return liveness(heartbeat_ns, now_ns, view.heartbeat_timeout_ns);
 }
 
 template <class A>

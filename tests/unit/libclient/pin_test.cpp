@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include "shm/record_pin.hpp"
 #include "tests/unit/libclient/table_fixture.hpp"
 
 namespace {
@@ -127,6 +128,23 @@ TEST_F(Pins, AStaleTableStillTellsOfARevocation) {
   writer_.kill(key_of("token"), SlotState::kRevoked);
   writer_.beat(shm::coarse_now_ns() - kHeartbeatTimeoutNs - shm::kNsPerSecond);
   EXPECT_EQ(checked(pin), "invalid/revoked");
+}
+
+// The heartbeat goes on while a loss is explained: one that is newer than the clock just read is no other
+// time namespace.
+TEST_F(Pins, ABeatWhileALossIsExplainedDoesNotMakeTheTableUnbelievable) {
+  const shm::Place place = admit(writer_, kMainId, "token");
+  shm::Found found;
+  ASSERT_TRUE(writer_.find(key_of("token"), found));
+  const auto pin =
+      shm::make_pin(writer_.view(), found, shm::StdAtomics::load_acquire(writer_.view().header().config), 0);
+  writer_.kill_at(place.slot, SlotState::kEvicted);
+  const shm::PinLoss loss = shm::why_lost(pin, [&] {
+    const std::uint64_t now_ns = shm::coarse_now_ns();
+    writer_.beat(now_ns + 1);
+    return now_ns;
+  });
+  EXPECT_EQ(loss.verdict, Verdict::kMiss);
 }
 
 TEST_F(Pins, AReloadEndsThem) {
