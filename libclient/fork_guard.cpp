@@ -1,11 +1,12 @@
 #include "libclient/fork_guard.hpp"
 
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <new>
+
+#include "libclient/random_bytes.hpp"
 
 namespace authcache::client {
 namespace {
@@ -13,17 +14,6 @@ namespace {
 constexpr std::size_t kPageBytes = 4096;
 
 }  // namespace
-
-std::uint64_t random_word() noexcept {
-  std::uint64_t word = 0;
-  while (word == 0) {
-    const ssize_t got = ::getrandom(&word, sizeof word, 0);
-    if (got == static_cast<ssize_t>(sizeof word)) continue;
-    if (got < 0 && errno != EINTR) return 0;
-    word = 0;
-  }
-  return word;
-}
 
 shm::Result<std::unique_ptr<ForkGuard>> ForkGuard::create() {
   void* page = ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -26,8 +26,4 @@ class ForkGuard {
   std::atomic<std::uint64_t>* page_;
 };
 
-// 64 random bits, never 0. Falls back to nothing weaker: without getrandom there is no request id, and 0 says
-// so.
-[[nodiscard]] std::uint64_t random_word() noexcept;
-
 }  // namespace authcache::client

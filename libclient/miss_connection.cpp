@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "libclient/daemon_socket.hpp"
+#include "libclient/random_bytes.hpp"
 
 namespace authcache::client {
 namespace {

@@ -2,6 +2,8 @@
 
 #include <poll.h>
 
+#include "libclient/random_bytes.hpp"
+
 namespace authcache::client {
 namespace {
 

@@ -1,28 +1,14 @@
 #include "libclient/token_memo.hpp"
 
 #include <sys/mman.h>
-#include <sys/random.h>
 
 #include <bit>
 #include <cerrno>
 #include <new>
 
+#include "libclient/random_bytes.hpp"
+
 namespace authcache::client {
-namespace {
-
-bool fill_random(void* to, std::size_t bytes) noexcept {
-  auto* at = static_cast<char*>(to);
-  while (bytes > 0) {
-    const ssize_t got = ::getrandom(at, bytes, 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    at += got;
-    bytes -= static_cast<std::size_t>(got);
-  }
-  return true;
-}
-
-}  // namespace
 
 shm::Result<std::unique_ptr<TokenMemo>> TokenMemo::create() {
   // Zeros are empty entries, and pages come as they are first written: a process that sees no long token

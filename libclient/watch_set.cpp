@@ -4,6 +4,7 @@
 #include <new>
 #include <string>
 
+#include "libclient/random_bytes.hpp"
 #include "shm/coarse_clock.hpp"
 #include "shm/table_reader.hpp"
 

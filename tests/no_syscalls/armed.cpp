@@ -9,7 +9,8 @@
 
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
+
+#include "tests/support/intercepted_malloc.hpp"
 
 namespace authcache_test {
 namespace {
@@ -45,44 +46,8 @@ void judge() noexcept {
 }
 
 }  // namespace
+
+void before_allocation() noexcept { judge(); }
+void before_release() noexcept { judge(); }
+
 }  // namespace authcache_test
-
-// glibc's own allocator under another name: what stands here takes its place in this program, the library's
-// calls included, and operator new comes through it.
-extern "C" {
-void* __libc_malloc(std::size_t size);
-void* __libc_calloc(std::size_t count, std::size_t size);
-void* __libc_realloc(void* block, std::size_t size);
-void* __libc_memalign(std::size_t alignment, std::size_t size);
-void __libc_free(void* block);
-
-void* malloc(std::size_t size) {
-  authcache_test::judge();
-  return __libc_malloc(size);
-}
-void* calloc(std::size_t count, std::size_t size) {
-  authcache_test::judge();
-  return __libc_calloc(count, size);
-}
-void* realloc(void* block, std::size_t size) {
-  authcache_test::judge();
-  return __libc_realloc(block, size);
-}
-void* memalign(std::size_t alignment, std::size_t size) {
-  authcache_test::judge();
-  return __libc_memalign(alignment, size);
-}
-void* aligned_alloc(std::size_t alignment, std::size_t size) {
-  authcache_test::judge();
-  return __libc_memalign(alignment, size);
-}
-int posix_memalign(void** block, std::size_t alignment, std::size_t size) {
-  authcache_test::judge();
-  *block = __libc_memalign(alignment, size);
-  return *block == nullptr ? 12 : 0;  // ENOMEM
-}
-void free(void* block) {
-  authcache_test::judge();
-  __libc_free(block);
-}
-}
