@@ -1,4 +1,4 @@
-// What long tokens hash to, remembered: a hit on an 800-byte JWT spends four fifths of its time in SHA-256,
+// What long tokens hash to, remembered: a hit on an 800-byte JWT spends most of its time in SHA-256,
 // and a service sees the same token again and again. The memo maps a token's keyed tag to the key of its
 // record and does no more than that: what the record says is read and judged on every lookup as without it.
 //
@@ -29,7 +29,7 @@ namespace authcache::client {
 inline constexpr std::size_t kMemoTokenMin = 128;
 // Longer ones are rare, and would need as long a key.
 inline constexpr std::size_t kMemoTokenMax = 4096;
-// Room for a working set of some thousand tokens in half a MiB; with two ways, 97 of 100 tokens of a set of
+// Room for a working set of some thousand tokens in half a MiB; with two ways, at least 95 of 100 tokens of a set of
 // 1000 find room beside each other.
 inline constexpr std::size_t kMemoSets = 4096;
 inline constexpr std::size_t kMemoWays = 2;
