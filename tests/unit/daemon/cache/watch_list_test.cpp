@@ -74,6 +74,11 @@ class WatchListTest : public ::testing::Test {
   void begin_replacement() {
     cache.tables.begin_replacement(make_test_generation(cache.directory.path(), 2));
   }
+  void end_replacement() {
+    ASSERT_TRUE(cache.tables.name_successor());
+    cache.tables.retire_predecessor();
+    turns.run_all();
+  }
   void copy_all() {
     while (!cache.tables.copy_slice(1'000, static_cast<std::uint64_t>(cache.clock.monotonic),
                                     [](auto&&...) { return true; })) {
@@ -242,9 +247,7 @@ TEST_F(WatchListTest, ACopyIntoASuccessorIsNoEndAndItsPredecessorsEndIsNone) {
   cache.tables.current().writer.kill(key("one"), shm::SlotState::kEvicted);
   turns.run_all();
   EXPECT_TRUE(connection->told.empty());
-  ASSERT_TRUE(cache.tables.name_successor());
-  cache.tables.retire_predecessor();
-  turns.run_all();
+  end_replacement();
   EXPECT_TRUE(connection->told.empty());
   revoke("one");
   turns.run_all();
@@ -256,9 +259,7 @@ TEST_F(WatchListTest, ARecordThatDidNotComeOverEndsWithItsTable) {
   begin_replacement();
   turns.run_all();
   EXPECT_TRUE(connection->told.empty()) << "the predecessor has it";
-  ASSERT_TRUE(cache.tables.name_successor());
-  cache.tables.retire_predecessor();
-  turns.run_all();
+  end_replacement();
   EXPECT_EQ(connection->told, (Told{{1, "miss"}}));
 }
 
@@ -268,9 +269,7 @@ TEST_F(WatchListTest, ARecordThatItsTablesSuccessorDoesNotHaveYetIsWatched) {
   watch(1, "one");
   EXPECT_TRUE(connection->told.empty());
   copy_all();
-  ASSERT_TRUE(cache.tables.name_successor());
-  cache.tables.retire_predecessor();
-  turns.run_all();
+  end_replacement();
   EXPECT_TRUE(connection->told.empty());
   revoke("one");
   turns.run_all();
