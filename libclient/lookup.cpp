@@ -58,8 +58,9 @@ template <class KeyOf>
   shm::prefetch_buckets(view, buckets);
   std::uint64_t now_ns = 0;
   if (!alive(view, now_ns, answer)) return;
-  const bool found = place == nullptr ? shm::find(view, key, buckets, answer.found)
-                                      : find_at(view, key, *place, answer.found);
+  const bool found = place == nullptr
+                         ? shm::find(view, key, buckets, shm::likely_slot(view, key, buckets), answer.found)
+                         : find_at(view, key, *place, answer.found);
   if (found) judge(table, question, config, terms, now_ns, answer);
 }
 
@@ -82,7 +83,7 @@ template <class KeyOf>
 
 }  // namespace
 
-Evaluation evaluate_in_full(const Attachment& table, const Question& question, const shm::Found& found,
+Evaluation evaluate_in_full(const Attachment& table, Question question, shm::Found found,
                             std::uint64_t config, std::uint64_t dictionary) noexcept {
   Terms terms = question.requirement->terms(table, config);
   if (terms.dictionary != dictionary) terms = question.requirement->compile(table, config, dictionary);

@@ -24,9 +24,10 @@ void hash_and_prefetch(const shm::TableView& view, const Question& question, std
   shm::prefetch_buckets(view, candidate.buckets);
 }
 
-// Where the key seems to stand, by one word and without a branch: which of the four places it is cannot be
-// predicted, and every wrong guess would throw away the work on the tokens behind it.
-std::uint64_t likely_slot(const shm::TableView& view, const Candidate& candidate) noexcept {
+// Where the key seems to stand, by one word of each slot and without a branch: which of the four it is cannot
+// be predicted well enough, from the way cell neither, and every wrong guess would throw away the work on the
+// tokens behind it.
+std::uint64_t seemingly_at(const shm::TableView& view, const Candidate& candidate) noexcept {
   const std::uint64_t wanted = candidate.key[0];
   const shm::Slot* const slots = &view.slot(0);
   std::uint64_t slot = candidate.buckets.slot(shm::kChoices - 1);
@@ -37,17 +38,6 @@ std::uint64_t likely_slot(const shm::TableView& view, const Candidate& candidate
     slot = (at & mask) | (slot & ~mask);
   }
   return slot;
-}
-
-// As shm::find, which takes over where the record is not whole at that place: it moved, changed, or is not
-// there.
-bool find_candidate(const shm::TableView& view, const Candidate& candidate, shm::Found& found) noexcept {
-  found.slot = likely_slot(view, candidate);
-  const auto& slot = view.slot(found.slot);
-  const std::uint64_t control = shm::control_if_live(slot, candidate.key);
-  if (control != 0 && shm::read_rest(slot, control, candidate.key, found.record)) [[likely]]
-    return true;
-  return shm::find(view, candidate.key, candidate.buckets, found);
 }
 
 // False if the directory changed or the table was retired meanwhile: nothing of the answers counts then.
@@ -69,7 +59,9 @@ bool look_step(const Attachment& table, const Question& question, std::span<cons
   if (Answer dead; !alive(view, now_ns, dead)) return false;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const Candidate& candidate = candidates[i];
-    if (candidate.judged || !find_candidate(view, candidate, answers[i].found)) continue;
+    if (candidate.judged) continue;
+    if (!shm::find(view, candidate.key, candidate.buckets, seemingly_at(view, candidate), answers[i].found))
+      continue;
     judge(table, question, config, terms, now_ns, answers[i]);
   }
   // In this order, and last of all loads: as in look().

@@ -21,10 +21,9 @@ inline void refuse(Answer& answer, shm::Verdict verdict, shm::Reason reason) noe
 }
 
 // What the bits leave open. Takes the terms anew, so that a lookup that they decide never has to lay its own
-// out.
-[[nodiscard]] Evaluation evaluate_in_full(const Attachment& table, const Question& question,
-                                          const shm::Found& found, std::uint64_t config,
-                                          std::uint64_t dictionary) noexcept;
+// out, and copies, so that such a lookup keeps its words in registers.
+[[nodiscard]] Evaluation evaluate_in_full(const Attachment& table, Question question, shm::Found found,
+                                          std::uint64_t config, std::uint64_t dictionary) noexcept;
 
 void refuse_unknown_profile(const shm::TableView& view, Answer& answer) noexcept;
 

@@ -1,8 +1,10 @@
-// The table file, byte by byte (FORMAT.md tells it in prose). Offsets are a function of two numbers in the header, the
-// capacity and the text bytes per record, so a reader computes them itself and believes no offset from the file.
+// The table file, byte by byte (FORMAT.md tells it in prose). Offsets are a function of two numbers in the
+// header, the capacity and the text bytes per record, so a reader computes them itself and believes no offset
+// from the file.
 //
-// Bump kFormatVersion when: a field moves or changes meaning, an array changes its size, a packed word (facts.hpp)
-// changes its fields, a reader of the old version could misread a file of the new one. Reserved words are zero.
+// Bump kFormatVersion when: a field moves or changes meaning, an array changes its size, a packed word
+// (facts.hpp) changes its fields, a reader of the old version could misread a file of the new one. Reserved
+// words are zero.
 #pragma once
 
 #include <cstdint>
@@ -14,17 +16,26 @@
 namespace authcache::shm {
 
 inline constexpr std::uint64_t kMagic = 0x4c42'5443'4854'5541;  // "AUTHCTBL" in memory order
-inline constexpr std::uint64_t kFormatVersion = 1;
+inline constexpr std::uint64_t kFormatVersion = 2;
 
 inline constexpr std::uint64_t kCapacityMin = 1'000;
-inline constexpr std::uint64_t kCapacityMax = 30'000'000;  // 5 GB of hot and cold records: larger was not tested
+inline constexpr std::uint64_t kCapacityMax =
+    30'000'000;  // 5 GB of hot and cold records: larger was not tested
 inline constexpr std::uint32_t kTextBytesPerRecordMin = 64;
 inline constexpr std::uint32_t kTextBytesPerRecordMax = 4'096;
 
-inline constexpr std::uint32_t kSlotsPerBucket = 2;  // 128 bytes: one aligned pair of lines, which the CPU fetches together
-inline constexpr std::uint32_t kLoadPercent = 85;    // 2 choices of 2 slots hold 89 %; the rest keeps insertion short
+inline constexpr std::uint32_t kSlotsPerBucket =
+    2;  // 128 bytes: one aligned pair of lines, which the CPU fetches together
+inline constexpr std::uint32_t kLoadPercent =
+    85;  // 2 choices of 2 slots hold 89 %; the rest keeps insertion short
 
-inline constexpr std::uint32_t kSecretWords = 24;    // XXH3 takes a secret of 136 bytes or more
+// A way cell (ways.hpp) holds one of four slots. With four cells for each slot, one byte, nine guesses in ten
+// are right in a table that has turned over many times; with two of them it would be eight.
+inline constexpr unsigned kWayBits = 2;
+inline constexpr unsigned kWayCellsPerWord = 64 / kWayBits;
+inline constexpr std::uint32_t kWayCellsPerSlot = 4;
+
+inline constexpr std::uint32_t kSecretWords = 24;  // XXH3 takes a secret of 136 bytes or more
 inline constexpr std::uint32_t kDictionaryTextMax = 255;
 inline constexpr std::uint32_t kProfilesMax = 64;
 inline constexpr std::uint32_t kProfileNameMax = 63;
@@ -66,9 +77,9 @@ struct BasicHeader {
 
   // The writer's own, read by tools.
   alignas(128) Word epoch_counter;
-  Word durable_change;     // last rule change known durable, stored before its acknowledgement
-  Word wall_offset_ns;     // CLOCK_REALTIME - CLOCK_MONOTONIC when last looked at
-  Word boot_offset_ns;     // CLOCK_BOOTTIME - CLOCK_MONOTONIC
+  Word durable_change;  // last rule change known durable, stored before its acknowledgement
+  Word wall_offset_ns;  // CLOCK_REALTIME - CLOCK_MONOTONIC when last looked at
+  Word boot_offset_ns;  // CLOCK_BOOTTIME - CLOCK_MONOTONIC
   Word live;
   Word negative;
   Word inserted;
@@ -90,15 +101,15 @@ struct BasicCold {
   typename A::Word expires_wall_ns;  // 0: the upstream named no end
   typename A::Word issued_wall_ns;   // INT64_MIN: it did not say
   typename A::Word profile_id;
-  typename A::Word token[3];         // 192 bits: SHA-256 of the signing input (JWS) or of the token (all others)
-  typename A::Word checksum;         // checksum.hpp
+  typename A::Word token[3];  // 192 bits: SHA-256 of the signing input (JWS) or of the token (all others)
+  typename A::Word checksum;  // checksum.hpp
 };
 
 template <class A>
 struct BasicProfileEntry {
-  typename A::Word id;        // 0: entry unused
-  typename A::Word state;     // ProfileState
-  typename A::Word sizes;     // name bytes 8 | audience count 8
+  typename A::Word id;     // 0: entry unused
+  typename A::Word state;  // ProfileState
+  typename A::Word sizes;  // name bytes 8 | audience count 8
   typename A::Word reserved;
   typename A::Word name[8];
   typename A::Word audiences[kProfileAudiencesMax * 32];  // 256 bytes each: length byte, text
@@ -129,7 +140,9 @@ static_assert(sizeof(Cold) == 64);
 inline constexpr std::uint64_t kPageBytes = 4096;
 inline constexpr std::uint64_t kTextUnitBytes = 64;
 
-constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) { return (value + unit - 1) / unit * unit; }
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 struct Geometry {
   std::uint64_t capacity = 0;
@@ -143,9 +156,11 @@ struct Geometry {
   std::uint64_t profiles = 0;
   std::uint64_t hot = 0;
   std::uint64_t cold = 0;
+  std::uint64_t ways = 0;
   std::uint64_t text = 0;
   std::uint64_t text_bytes = 0;
   std::uint64_t file_bytes = 0;
+  std::uint64_t way_cells = 0;
 
   bool operator==(const Geometry&) const = default;
 };
@@ -154,7 +169,8 @@ struct Geometry {
 constexpr Geometry make_geometry(std::uint64_t capacity, std::uint64_t text_bytes_per_record) {
   Geometry g;
   g.capacity = capacity;
-  g.buckets = round_up(capacity * 100, std::uint64_t{kLoadPercent} * kSlotsPerBucket) / (kLoadPercent * kSlotsPerBucket);
+  g.buckets = round_up(capacity * 100, std::uint64_t{kLoadPercent} * kSlotsPerBucket) /
+              (kLoadPercent * kSlotsPerBucket);
   g.slots = g.buckets * kSlotsPerBucket;
   g.issuer_epochs = sizeof(Header);
   g.key_epochs = g.issuer_epochs + kIssuersMax * 8;
@@ -162,12 +178,15 @@ constexpr Geometry make_geometry(std::uint64_t capacity, std::uint64_t text_byte
   g.keys = g.issuers + kIssuersMax * sizeof(PrincipalEntry);
   g.dictionary = g.keys + kKeysMax * sizeof(PrincipalEntry);
   g.profiles = g.dictionary + (kGrantBits + kAudienceBits) * sizeof(DictionaryEntry);
-  // Hot records start on a 2 MiB boundary where huge pages could hold them, else a page would be spent on nothing.
+  // Hot records start on a 2 MiB boundary where huge pages could hold them, else a page would be spent on
+  // nothing.
   constexpr std::uint64_t kHugePage = 2 << 20;
   const std::uint64_t fixed_end = g.profiles + 2 * kProfilesMax * sizeof(ProfileEntry);
   g.hot = round_up(fixed_end, g.slots * sizeof(Slot) >= kHugePage ? kHugePage : kPageBytes);
   g.cold = round_up(g.hot + g.slots * sizeof(Slot), kPageBytes);
-  g.text = round_up(g.cold + g.slots * sizeof(Cold), kPageBytes);
+  g.ways = round_up(g.cold + g.slots * sizeof(Cold), kPageBytes);
+  g.way_cells = g.slots * kWayCellsPerSlot;
+  g.text = round_up(g.ways + g.way_cells * kWayBits / 8, kPageBytes);
   g.text_bytes = round_up(capacity * text_bytes_per_record, std::uint64_t{64} * 1024);
   g.file_bytes = g.text + g.text_bytes;
   return g;

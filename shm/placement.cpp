@@ -1,7 +1,8 @@
-// Where a record goes: a two-choice cuckoo table with buckets of two. A record lives in one of its key's two buckets;
-// when both are full, a breadth-first search finds the shortest chain of records that can each step to its other
-// bucket, and the chain is moved from its far end, each step published before the old copy is killed. So a reader
-// may miss a record that moves under its look (slow, never wrong) and never sees it twice with different facts.
+// Where a record goes: a two-choice cuckoo table with buckets of two. A record lives in one of its key's two
+// buckets; when both are full, a breadth-first search finds the shortest chain of records that can each step
+// to its other bucket, and the chain is moved from its far end, each step published before the old copy is
+// killed. So a reader may miss a record that moves under its look (slow, never wrong) and never sees it twice
+// with different facts.
 #include <array>
 #include <new>
 #include <span>
@@ -14,19 +15,20 @@ namespace {
 
 using A = StdAtomics;
 
-// At 85 % load a free slot is almost always within three steps; in a full table of 1e6 two records in a million are not
-// placed by 256 slots looked at, none by this many.
+// At 85 % load a free slot is almost always within three steps; in a full table of 1e6 two records in a
+// million are not placed by 256 slots looked at, none by this many.
 constexpr std::size_t kSearchMax = 2048;
-// Live records that the hand shows for one eviction, whatever their hints say. Slots are chosen by a hash, so these are
-// a random sample: the worst of 64 is, nine times in ten, among the worst 4 % of the table.
+// Live records that the hand shows for one eviction, whatever their hints say. Slots are chosen by a hash, so
+// these are a random sample: the worst of 64 is, nine times in ten, among the worst 4 % of the table.
 constexpr int kHandStepsMax = 64;
-// Entries of negative records that moved or died, kept beyond twice the live ones: 16 KiB, so that small tables do not
-// tidy at every insert.
+// Entries of negative records that moved or died, kept beyond twice the live ones: 16 KiB, so that small
+// tables do not tidy at every insert.
 constexpr std::size_t kStaleNegativesMax = 1024;
 
 }  // namespace
 
-std::optional<std::uint64_t> TableWriter::slot_for(const BucketPair& pair, bool negative, std::uint64_t now_ns) {
+std::optional<std::uint64_t> TableWriter::slot_for(const BucketPair& pair, bool negative,
+                                                   std::uint64_t now_ns) {
   for (const unsigned choice : {0u, kSlotsPerBucket}) {
     if (const auto slot = free_slot_in(pair, choice, now_ns)) return slot;
   }
@@ -36,7 +38,8 @@ std::optional<std::uint64_t> TableWriter::slot_for(const BucketPair& pair, bool 
   return victim;
 }
 
-std::optional<std::uint64_t> TableWriter::free_slot_in(const BucketPair& pair, unsigned first_choice, std::uint64_t now_ns) {
+std::optional<std::uint64_t> TableWriter::free_slot_in(const BucketPair& pair, unsigned first_choice,
+                                                       std::uint64_t now_ns) {
   for (unsigned i = first_choice; i < first_choice + kSlotsPerBucket; ++i) {
     const std::uint64_t slot = pair.slot(i);
     if (!is_live(slot)) return slot;
@@ -56,7 +59,8 @@ std::optional<std::uint64_t> TableWriter::open_path(const BucketPair& pair, std:
   std::array<Step, kSearchMax> steps;
   std::size_t count = 0;
   const auto add_bucket = [&](std::uint64_t bucket, std::size_t parent) {
-    for (std::uint64_t slot = bucket * kSlotsPerBucket; slot < (bucket + 1) * kSlotsPerBucket && count < kSearchMax; ++slot) {
+    for (std::uint64_t slot = bucket * kSlotsPerBucket;
+         slot < (bucket + 1) * kSlotsPerBucket && count < kSearchMax; ++slot) {
       steps[count++] = {slot, parent};
     }
   };
@@ -75,7 +79,8 @@ std::optional<std::uint64_t> TableWriter::open_path(const BucketPair& pair, std:
     const std::uint64_t other = stands_in_first ? both.second : both.first;
     const auto free = free_slot_in(both, stands_in_first ? kSlotsPerBucket : 0, now_ns);
     if (!free) {
-      if (!on_path(other * kSlotsPerBucket, i) && !on_path(other * kSlotsPerBucket + 1, i)) add_bucket(other, i);
+      if (!on_path(other * kSlotsPerBucket, i) && !on_path(other * kSlotsPerBucket + 1, i))
+        add_bucket(other, i);
       continue;
     }
     std::uint64_t to = *free;
@@ -90,6 +95,7 @@ std::optional<std::uint64_t> TableWriter::open_path(const BucketPair& pair, std:
 
 void TableWriter::move(std::uint64_t from, std::uint64_t to) {
   move_record(view(), from, to);
+  store_way(view(), peek(to).key, to);
   if (recency_ != nullptr) recency_[to] = recency_[from];
   eviction_.moved(from, to);
   A::store_relaxed(view().header().moved, A::load_relaxed(view().header().moved) + 1);
@@ -110,9 +116,9 @@ std::optional<std::uint64_t> TableWriter::victim_in(const BucketPair& pair, bool
   return eviction_.worst_of(unused_count > 0 ? std::span(unused).first(unused_count) : std::span(all));
 }
 
-// Brings the live count under the capacity. While there is room the hand only learns who is used when, so that it knows
-// by the time there is none. What the hand shows is looked at to the end before a live record goes, so
-// that an expired one among it saves that one.
+// Brings the live count under the capacity. While there is room the hand only learns who is used when, so
+// that it knows by the time there is none. What the hand shows is looked at to the end before a live record
+// goes, so that an expired one among it saves that one.
 bool TableWriter::make_room(bool negative, std::uint64_t now_ns) {
   if (live_ < view().geometry.capacity) {
     if (!negative && recency_ != nullptr) {
@@ -122,7 +128,8 @@ bool TableWriter::make_room(bool negative, std::uint64_t now_ns) {
   }
   std::optional<std::uint64_t> other_negative;
   eviction_.begin_round();
-  for (std::uint64_t looked = 0, steps = 0; steps < kHandStepsMax && looked < view().geometry.slots; ++looked) {
+  for (std::uint64_t looked = 0, steps = 0; steps < kHandStepsMax && looked < view().geometry.slots;
+       ++looked) {
     const std::uint64_t slot = step_hand();
     if (!is_live(slot)) continue;
     ++steps;
@@ -173,7 +180,8 @@ void TableWriter::enforce_negative_quota() {
   while (!negative_order_.empty() && negative_ >= max) {
     const NegativeSlot oldest = negative_order_.front();
     negative_order_.pop_front();
-    if (A::load_relaxed(view().slot(oldest.slot).control) == oldest.control) kill_at(oldest.slot, SlotState::kEvicted);
+    if (A::load_relaxed(view().slot(oldest.slot).control) == oldest.control)
+      kill_at(oldest.slot, SlotState::kEvicted);
   }
 }
 
@@ -181,7 +189,8 @@ void TableWriter::queue_negative(std::uint64_t slot) {
   try {
     negative_order_.push_back({slot, A::load_relaxed(view().slot(slot).control)});
   } catch (const std::bad_alloc&) {
-    // A negative record that the queue does not know would pass its quota by, and outlive what ends all of them.
+    // A negative record that the queue does not know would pass its quota by, and outlive what ends all of
+    // them.
     return kill_at(slot, SlotState::kEvicted);
   }
   // Moves and kills leave entries behind that no quota would ever pop.

@@ -1,5 +1,5 @@
-// A mapped table as typed words, with the reader's private copies of everything that steers an access: geometry and
-// secret are never taken from shared memory again after attaching.
+// A mapped table as typed words, with the reader's private copies of everything that steers an access:
+// geometry and secret are never taken from shared memory again after attaching.
 #pragma once
 
 #include <array>
@@ -20,17 +20,37 @@ struct BasicTableView {
   std::uint64_t tick_ns = 0;
 
   [[nodiscard]] BasicHeader<A>& header() const { return at<BasicHeader<A>>(0); }
-  [[nodiscard]] BasicSlot<A>& slot(std::uint64_t i) const { return at<BasicSlot<A>>(geometry.hot + i * sizeof(BasicSlot<A>)); }
-  [[nodiscard]] BasicCold<A>& cold(std::uint64_t i) const { return at<BasicCold<A>>(geometry.cold + i * sizeof(BasicCold<A>)); }
-  [[nodiscard]] typename A::Word& text_word(std::uint64_t i) const { return at<typename A::Word>(geometry.text + i * 8); }
-  [[nodiscard]] typename A::Word& issuer_epoch(std::uint32_t i) const { return at<typename A::Word>(geometry.issuer_epochs + i * 8); }
-  [[nodiscard]] typename A::Word& key_epoch(std::uint32_t i) const { return at<typename A::Word>(geometry.key_epochs + i * 8); }
-  [[nodiscard]] BasicPrincipalEntry<A>& issuer(std::uint32_t i) const { return at<BasicPrincipalEntry<A>>(geometry.issuers + i * sizeof(BasicPrincipalEntry<A>)); }
-  [[nodiscard]] BasicPrincipalEntry<A>& key(std::uint32_t i) const { return at<BasicPrincipalEntry<A>>(geometry.keys + i * sizeof(BasicPrincipalEntry<A>)); }
-  [[nodiscard]] BasicDictionaryEntry<A>& dictionary(std::uint32_t i) const { return at<BasicDictionaryEntry<A>>(geometry.dictionary + i * sizeof(BasicDictionaryEntry<A>)); }
+  [[nodiscard]] BasicSlot<A>& slot(std::uint64_t i) const {
+    return at<BasicSlot<A>>(geometry.hot + i * sizeof(BasicSlot<A>));
+  }
+  [[nodiscard]] BasicCold<A>& cold(std::uint64_t i) const {
+    return at<BasicCold<A>>(geometry.cold + i * sizeof(BasicCold<A>));
+  }
+  [[nodiscard]] typename A::Word& way_word(std::uint64_t i) const {
+    return at<typename A::Word>(geometry.ways + i * 8);
+  }
+  [[nodiscard]] typename A::Word& text_word(std::uint64_t i) const {
+    return at<typename A::Word>(geometry.text + i * 8);
+  }
+  [[nodiscard]] typename A::Word& issuer_epoch(std::uint32_t i) const {
+    return at<typename A::Word>(geometry.issuer_epochs + i * 8);
+  }
+  [[nodiscard]] typename A::Word& key_epoch(std::uint32_t i) const {
+    return at<typename A::Word>(geometry.key_epochs + i * 8);
+  }
+  [[nodiscard]] BasicPrincipalEntry<A>& issuer(std::uint32_t i) const {
+    return at<BasicPrincipalEntry<A>>(geometry.issuers + i * sizeof(BasicPrincipalEntry<A>));
+  }
+  [[nodiscard]] BasicPrincipalEntry<A>& key(std::uint32_t i) const {
+    return at<BasicPrincipalEntry<A>>(geometry.keys + i * sizeof(BasicPrincipalEntry<A>));
+  }
+  [[nodiscard]] BasicDictionaryEntry<A>& dictionary(std::uint32_t i) const {
+    return at<BasicDictionaryEntry<A>>(geometry.dictionary + i * sizeof(BasicDictionaryEntry<A>));
+  }
   // The directory that config word `config` points at.
   [[nodiscard]] BasicProfileEntry<A>& profile(std::uint64_t config, std::uint32_t i) const {
-    return at<BasicProfileEntry<A>>(geometry.profiles + ((config % 2) * kProfilesMax + i) * sizeof(BasicProfileEntry<A>));
+    return at<BasicProfileEntry<A>>(geometry.profiles +
+                                    ((config % 2) * kProfilesMax + i) * sizeof(BasicProfileEntry<A>));
   }
 
  private:

@@ -8,7 +8,9 @@ namespace {
 
 using A = StdAtomics;
 
-void bump(A::Word& counter, std::uint64_t by = 1) { A::store_relaxed(counter, A::load_relaxed(counter) + by); }
+void bump(A::Word& counter, std::uint64_t by = 1) {
+  A::store_relaxed(counter, A::load_relaxed(counter) + by);
+}
 
 }  // namespace
 
@@ -54,8 +56,9 @@ std::uint16_t TableWriter::lay_audience(const RecordSpec& spec, std::uint16_t& f
 
 TableWriter::Laid TableWriter::lay_out(const RecordSpec& spec) {
   Laid laid;
-  std::uint16_t flags = static_cast<std::uint16_t>((spec.has_confirmation ? kHasConfirmation : 0) | (spec.is_jws ? kIsJws : 0) |
-                                                   (spec.text_too_large ? kTextOnSocket : 0));
+  std::uint16_t flags =
+      static_cast<std::uint16_t>((spec.has_confirmation ? kHasConfirmation : 0) | (spec.is_jws ? kIsJws : 0) |
+                                 (spec.text_too_large ? kTextOnSocket : 0));
   laid.hot.key = spec.key;
   laid.hot.deadline = spec.deadline > view().tick_ns ? spec.deadline - view().tick_ns : 0;
   laid.hot.grants = lay_grants(spec, flags);
@@ -83,7 +86,8 @@ TableWriter::Laid TableWriter::lay_out(const RecordSpec& spec) {
   return laid;
 }
 
-std::uint64_t TableWriter::checksum(const HotRecord& hot, const ColdRecord& cold, std::string_view text) const {
+std::uint64_t TableWriter::checksum(const HotRecord& hot, const ColdRecord& cold,
+                                    std::string_view text) const {
   return record_checksum(hot, cold, text, view().secret);
 }
 
@@ -101,6 +105,7 @@ std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t n
   }
   const Laid laid = lay_out(spec);
   publish_record(view(), *slot, laid.hot, laid.cold, laid.text);
+  store_way(view(), spec.key, *slot);
   if (recency_ != nullptr) recency_[*slot] = 0;  // what was used here was another record
   eviction_.placed(*slot, spec.key, before);
   ++live_;
@@ -144,7 +149,7 @@ void TableWriter::count_dead(SlotState dead) {
 
 bool TableWriter::find(const Key& key, Found& out) const {
   const BucketPair pair = buckets_of(key, view().secret.data(), view().geometry.buckets);
-  return shm::find(view(), key, pair, out);
+  return shm::find(view(), key, pair, likely_slot(view(), key, pair), out);
 }
 
 std::uint64_t TableWriter::kill_negatives() {
@@ -161,7 +166,8 @@ bool TableWriter::kill_oldest_negatives(std::uint64_t at_most) {
   for (std::uint64_t i = 0; i < at_most && !negative_order_.empty(); ++i) {
     const NegativeSlot oldest = negative_order_.front();
     negative_order_.pop_front();
-    if (A::load_relaxed(view().slot(oldest.slot).control) == oldest.control) kill_at(oldest.slot, SlotState::kEvicted);
+    if (A::load_relaxed(view().slot(oldest.slot).control) == oldest.control)
+      kill_at(oldest.slot, SlotState::kEvicted);
   }
   return !negative_order_.empty();
 }
@@ -184,15 +190,21 @@ bool TableWriter::is_negative(std::uint64_t slot) const {
   return unpack_facts(A::load_relaxed(view().slot(slot).facts)).verdict != Verdict::kValid;
 }
 
-bool TableWriter::is_spent(std::uint64_t slot, std::uint64_t now_ns) const { return !is_current(view(), peek(slot), now_ns); }
+bool TableWriter::is_spent(std::uint64_t slot, std::uint64_t now_ns) const {
+  return !is_current(view(), peek(slot), now_ns);
+}
 
 HotRecord TableWriter::peek(std::uint64_t slot) const { return peek_slot(view().slot(slot)); }
 
 void TableWriter::beat(std::uint64_t now_ns) { A::store_release(view().header().heartbeat_ns, now_ns); }
 
-void TableWriter::set_state(TableState state) { A::store_release(view().header().state, static_cast<std::uint64_t>(state)); }
+void TableWriter::set_state(TableState state) {
+  A::store_release(view().header().state, static_cast<std::uint64_t>(state));
+}
 
-void TableWriter::set_durable_change(std::uint64_t change) { A::store_release(view().header().durable_change, change); }
+void TableWriter::set_durable_change(std::uint64_t change) {
+  A::store_release(view().header().durable_change, change);
+}
 
 void TableWriter::set_clock_offsets(std::int64_t wall_offset_ns, std::int64_t boot_offset_ns) {
   A::store_relaxed(view().header().wall_offset_ns, static_cast<std::uint64_t>(wall_offset_ns));

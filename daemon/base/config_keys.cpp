@@ -45,7 +45,7 @@ std::vector<ConfigKey> table_keys() {
        "ttl_max. From 1000 "
        "to 30000000. When it is full, expired records go first, then those not asked for lately; nothing is "
        "refused. "
-       "Memory: about 151 bytes for each record, and text_bytes_per_record more."},
+       "Memory: about 152 bytes for each record, and text_bytes_per_record more."},
       {"table.negative_percent", "percent", "10", kOnReload,
        "How much of the capacity records of refused tokens may take. From 0 to 50. They never displace "
        "records of good "
@@ -80,8 +80,10 @@ std::vector<ConfigKey> limits_keys() {
       {"limits.waiters_per_flight", "callers", "10000", kOnReload,
        "Callers that may wait for one question. From 10000 to 1000000."},
       {"limits.rules", "rules", "1000000", kOnReload,
-       "Revocation rules kept in memory and in the state database. From 1000 to 10000000. Beyond it no rule is "
-       "forgotten: everything issued so far is refused instead, so that more tokens are refused, never fewer."},
+       "Revocation rules kept in memory and in the state database. From 1000 to 10000000. Beyond it no rule "
+       "is "
+       "forgotten: everything issued so far is refused instead, so that more tokens are refused, never "
+       "fewer."},
       {"limits.upstream_timeout", "duration", "2s", kOnReload,
        "How long one question to an upstream may take before its answer is \"unavailable\". From 10ms to "
        "1m."},

@@ -29,8 +29,8 @@ class Reader {
     const shm::TableView& view = table_.view;
     const std::uint64_t now = time_of(arena_.next_version.load(std::memory_order_acquire));
     shm::Found found;
-    if (!shm::find(view, keys_[number],
-                   shm::buckets_of(keys_[number], view.secret.data(), view.geometry.buckets), found) ||
+    const shm::BucketPair pair = shm::buckets_of(keys_[number], view.secret.data(), view.geometry.buckets);
+    if (!shm::find(view, keys_[number], pair, shm::likely_slot(view, keys_[number], pair), found) ||
         !shm::is_current(view, found.record, now)) {
       tally_.not_live.fetch_add(1, std::memory_order_relaxed);
       return;

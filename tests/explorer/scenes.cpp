@@ -70,6 +70,13 @@ void find_twice(World& world) {
   world.look(reader, 0);
 }
 
+// Whatever the way cell says.
+void find_from_anywhere(World& world) {
+  world.any_slot_is_likely = true;
+  Reader reader = attached(world);
+  world.look(reader, 0);
+}
+
 void move_and_revoke(World& world) {
   world.publish(0, 0, 0);
   world.move(0, 2);
@@ -286,6 +293,8 @@ std::vector<Scene> scenes(bool deep) {
       {"another key, word 1", kSlotWords, change_key<2>, look_for_both<2>},
       {"another key, word 2", kSlotWords, change_key<3>, look_for_both<3>},
       {"one slot, pins", words(kControl, kKey0, kFacts, kGrants), rewrite_one_slot, look_twice_at_one_slot},
+      {"refresh, any slot is likely", words(kControl, kKey0), refresh, find_from_anywhere},
+      {"chain of moves, any slot is likely", words(kControl, kKey0), move_a_chain, find_from_anywhere},
       {"move and revoke", words(kControl, kKey0, kGrants), move_and_revoke, find_pin_find},
       {"chain of moves", words(kControl, kKey0, kDeadline), move_a_chain, find_pin_find},
       {"death in one slot", words(kControl, kFacts, kGrants), fill_one_slot, look_twice_at_one_slot,
@@ -313,6 +322,10 @@ std::vector<Scene> scenes(bool deep) {
        revoke_and_reuse},
       {"death in a refresh, two words", words(kControl, kKey0, kFacts, kGrants), cut_in_a_refresh, find_twice,
        refresh_again},
+      {"refresh, any slot is likely, two words", words(kControl, kKey0, kGrants), refresh,
+       find_from_anywhere},
+      {"move and revoke, any slot is likely", words(kControl, kKey0, kGrants), move_and_revoke,
+       find_from_anywhere},
       {"two readers, two words", words(kControl, kKey0, kGrants), refresh, one_tells_the_other},
       {"two readers, both look first", words(kControl, kKey0, kGrants), refresh, both_look_and_tell},
   };

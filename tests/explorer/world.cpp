@@ -299,7 +299,8 @@ std::optional<Pin> World::look(Reader& reader, unsigned key, bool text) {
   std::uint64_t buffer[shm::kTextMax / 8];
   std::optional<std::string_view> words;
   bool accepted_text = !text;
-  bool ok = shm::find(view_, key_words(key), pair_, found);
+  const unsigned likely = any_slot_is_likely ? machine.pick(shm::kChoices) : 0;
+  bool ok = shm::find(view_, key_words(key), pair_, at(likely), found);
   if (ok && text) {
     if (mutant_.has(Flow::kTextNotChecked)) {
       cold = load_cold(view_.cold(found.slot));

@@ -26,10 +26,11 @@ using Versions = std::uint64_t;  // a set: bit n stands for version n
 inline constexpr unsigned kKeys =
     4;  // key 0 and, for each of its three words, one that differs in that word alone
 inline constexpr std::uint64_t kTextUnits = 2;
-// find's tries over all choices with a guess, a control load and three key words each, the rest of a record
-// and its second control load; three epochs; a text's cold part, two words and check; the state.
+// The likely slot's control load and three key words; find's tries over all choices with a guess, a control
+// load and three key words each, the rest of a record and its second control load; three epochs; a text's
+// cold part, two words and check; the state.
 inline constexpr std::uint64_t kLookupLoadsMax =
-    shm::kFindTries * (shm::kChoices * 5 + 5) + 3 + (8 + 2 + 1) + 1;
+    4 + shm::kFindTries * (shm::kChoices * 5 + 5) + 3 + (8 + 2 + 1) + 1;
 
 struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -90,6 +91,7 @@ class World {
   // What a reader that has seen every store finds, where the writer promised that a key stays to be found.
   void check_settled();
 
+  bool any_slot_is_likely = false;  // find is told to begin at any of the four; otherwise at the first
   Machine machine;
   std::uint64_t loads_max = 0;
   std::vector<std::uint64_t> accepted;  // of this run, for comparing explorations

@@ -165,7 +165,7 @@ void for_each_record(const TableView& view, std::uint64_t now_ns, const RecordSi
 std::optional<RecordView> find_record(const TableView& view, const Key& key, std::uint64_t now_ns) {
   Found found;
   const BucketPair pair = buckets_of(key, view.secret.data(), view.geometry.buckets);
-  if (!find(view, key, pair, found)) return std::nullopt;
+  if (!find(view, key, pair, likely_slot(view, key, pair), found)) return std::nullopt;
   return view_of(view, read_profiles(view), found.record, found.slot, now_ns);
 }
 

@@ -29,7 +29,9 @@ std::int64_t version_of(const TempTable& table, std::uint64_t number) {
   const BucketPair pair =
       buckets_of(numbered_key(number), table.view().secret.data(), table.view().geometry.buckets);
   Found found;
-  if (!find(table.view(), numbered_key(number), pair, found)) return -1;
+  if (!find(table.view(), numbered_key(number), pair, likely_slot(table.view(), numbered_key(number), pair),
+            found))
+    return -1;
   EXPECT_EQ(found.record.key, numbered_key(number));
   return load_cold(table.view().cold(found.slot)).expires_wall_ns;
 }

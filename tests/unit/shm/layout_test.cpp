@@ -174,9 +174,9 @@ TEST_F(Format, TheOffsetTableOfTheHeaderHasNoHoles) {
 TEST_F(Format, TheArithmeticIsThatOfTheCode) {
   int examples = 0;
   for (const auto& row : rows_) {
-    if (row.size() < 6 || !is_number(row[0])) continue;
+    if (row.size() < 7 || !is_number(row[0])) continue;
     const Geometry g = make_geometry(std::stoull(row[0]), kDocumentedTextBytes);
-    const std::uint64_t expected[] = {g.slots, g.hot, g.cold, g.text, g.file_bytes};
+    const std::uint64_t expected[] = {g.slots, g.hot, g.cold, g.ways, g.text, g.file_bytes};
     for (std::size_t i = 0; i < std::size(expected); ++i)
       EXPECT_EQ(row[i + 1], std::to_string(expected[i])) << row[0];
     ++examples;
@@ -205,12 +205,15 @@ TEST(Layout, PartsNeitherOverlapNorLeaveTheFileForAnyPermittedSize) {
       ASSERT_LT(g.buckets, std::uint64_t{1} << 32) << "the bucket choice takes 32 bits";
       ASSERT_GE(g.hot, g.profiles + 2 * kProfilesMax * sizeof(ProfileEntry));
       ASSERT_GE(g.cold, g.hot + g.slots * sizeof(Slot));
-      ASSERT_GE(g.text, g.cold + g.slots * sizeof(Cold));
+      ASSERT_GE(g.ways, g.cold + g.slots * sizeof(Cold));
+      ASSERT_LE(g.way_cells, std::uint64_t{1} << 32) << "the choice of a way cell takes 32 bits";
+      ASSERT_GE(g.text, g.ways + (g.way_cells + kWayCellsPerWord - 1) / kWayCellsPerWord * 8);
       ASSERT_GE(g.text_bytes, capacity * text);
       ASSERT_EQ(g.text_bytes % (64 * 1024), 0U) << "the text area is made of whole pages of 64 KiB";
       ASSERT_EQ(g.file_bytes, g.text + g.text_bytes);
       ASSERT_EQ(g.hot % 128, 0U) << "a bucket is one aligned pair of lines";
-      for (const std::uint64_t part : {g.hot, g.cold, g.text, g.file_bytes}) ASSERT_EQ(part % kPageBytes, 0U);
+      for (const std::uint64_t part : {g.hot, g.cold, g.ways, g.text, g.file_bytes})
+        ASSERT_EQ(part % kPageBytes, 0U);
       ASSERT_LT(g.text_bytes / kTextUnitBytes, std::uint64_t{1} << 40) << "a text's place takes 40 bits";
     }
   }
@@ -228,7 +231,8 @@ TEST(Layout, TheTwoBucketsOfAKeyAlwaysDiffer) {
       ASSERT_LT(pair.second, buckets);
       ASSERT_NE(pair.first, pair.second) << buckets;
       const std::set<std::uint64_t> choices{pair.slot(0), pair.slot(1), pair.slot(2), pair.slot(3)};
-      ASSERT_EQ(choices, (std::set<std::uint64_t>{pair.first * 2, pair.first * 2 + 1, pair.second * 2, pair.second * 2 + 1}));
+      ASSERT_EQ(choices, (std::set<std::uint64_t>{pair.first * 2, pair.first * 2 + 1, pair.second * 2,
+                                                  pair.second * 2 + 1}));
       ASSERT_EQ(pair.slot(0) / 2, pair.first);
       ASSERT_EQ(pair.slot(1) / 2, pair.first);
     }

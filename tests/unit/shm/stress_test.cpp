@@ -111,7 +111,7 @@ Seen read(const TableView& view, const std::vector<Key>& keys, const std::atomic
     const BucketPair pair = buckets_of(keys[number], view.secret.data(), view.geometry.buckets);
     const std::uint64_t revoked = revoked_version.load(std::memory_order_acquire);
     Found found;
-    if (!find(view, keys[number], pair, found)) continue;
+    if (!find(view, keys[number], pair, likely_slot(view, keys[number], pair), found)) continue;
     if (number != 0) {
       check_record(view, number, found, seen);
     } else if (unpack_facts(found.record.facts).epoch <= revoked) {
