@@ -41,15 +41,17 @@ struct Evaluation {
   bool operator==(const Evaluation&) const = default;
 };
 
-// What most hits come to, in a few instructions: a valid record bound to no key, asked only for what has bits, and
-// holding them all. False decides nothing; true is what evaluate() would say.
-[[nodiscard]] inline bool met_by_bits(const shm::HotRecord& record, const PackedTerms& terms,
-                                      const authcache_thumbprint* thumbprint) noexcept {
-  // Whatever may stand in the way, as bits of one word: one branch, where one for each would be mispredicted in turn.
+// What most hits come to, in a few instructions: a valid record bound to no key, asked only for what has
+// bits, and holding them all. False decides nothing; true is what evaluate() would say.
+[[nodiscard, gnu::always_inline]] inline bool met_by_bits(const shm::HotRecord& record,
+                                                          const PackedTerms& terms,
+                                                          const authcache_thumbprint* thumbprint) noexcept {
+  // Whatever may stand in the way, as bits of one word: one branch, where one for each would be mispredicted
+  // in turn.
   const std::uint64_t open = (record.facts & shm::kNotPlainlyValid) | (terms.grants() & ~record.grants) |
                              terms.flags(kScopeWithoutBit | kPermissionWithoutBit);
-  const bool addressed =
-      !terms.has(kAudienceAsked) | ((shm::unpack_principals(record.principals).audiences & terms.audiences()) != 0);
+  const bool addressed = !terms.has(kAudienceAsked) |
+                         ((shm::unpack_principals(record.principals).audiences & terms.audiences()) != 0);
   return (open == 0) & (thumbprint == nullptr) & addressed;
 }
 

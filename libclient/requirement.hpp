@@ -71,7 +71,7 @@ inline std::uint64_t pack_small_terms(const Terms& terms) {
 }
 
 inline TermsWords pack_terms(const Terms& terms) {
-  return {terms.attachment, terms.config,      terms.dictionary, terms.profile_id,
+  return {terms.attachment, terms.config,      terms.dictionary,       terms.profile_id,
           terms.scopes,     terms.permissions, pack_small_terms(terms)};
 }
 
@@ -95,7 +95,8 @@ inline Terms unpack_terms(const TermsWords& words) {
   return terms;
 }
 
-// Terms left packed: a hit needs five of the words, and unpacking all of them costs more than the rest of its decisions.
+// Terms left packed: a hit needs five of the words, and unpacking all of them costs more than the rest of its
+// decisions.
 struct PackedTerms {
   TermsWords words;
 
@@ -140,7 +141,8 @@ class Requirement : public authcache_requirement {
   alignas(64) mutable SeqCell<std::tuple_size_v<TermsWords>> kept_;  // with its sequence, one cache line
 };
 
-inline PackedTerms Requirement::packed_terms(const Attachment& table, std::uint64_t config) const noexcept {
+[[gnu::always_inline]] inline PackedTerms Requirement::packed_terms(const Attachment& table,
+                                                                    std::uint64_t config) const noexcept {
   PackedTerms packed;
   const bool kept = kept_.load(packed.words) && packed.words[0] == table.ordinal && packed.words[1] == config;
   if (kept) [[likely]]
