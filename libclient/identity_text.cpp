@@ -64,6 +64,7 @@ bool still_there(const Attachment& table, const shm::Place& place) noexcept {
 TextRead read_record_text(const Attachment& table, const shm::Place& place, std::uint64_t* buffer,
                           std::string_view& text) noexcept {
   if (!still_there(table, place)) return TextRead::kGone;
+  shm::prefetch_text(table.view, place.slot);
   const shm::Slot& slot = table.view.slot(place.slot);
   const std::uint64_t control = shm::make_control(place.sequence, shm::SlotState::kLive);
   const shm::Facts facts = shm::unpack_facts(A::load_acquire(slot.facts));

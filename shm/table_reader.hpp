@@ -154,6 +154,17 @@ void copy_text(const BasicTableView<A>& view, const ColdRecord& cold, std::uint6
     buffer[i] = A::load_acquire(view.text_word(first + i));
 }
 
+// Asks for the cold part and for the text it will point at, at once: by the record's hint, on which nothing
+// rests.
+template <class A>
+void prefetch_text(const BasicTableView<A>& view, std::uint64_t slot) {
+  __builtin_prefetch(&view.cold(slot));
+  const std::uint64_t hint = unpack_principals(A::load_relaxed(view.slot(slot).principals)).text_hint;
+  const std::uint64_t lines = view.geometry.text_bytes / kTextUnitBytes;
+  for (std::uint64_t unit = hint; hint != 0 && unit <= hint + 1 && unit <= lines; ++unit)
+    __builtin_prefetch(&view.text_word((unit - 1) * (kTextUnitBytes / 8)));
+}
+
 // The text of the record that `control` stands for, or nothing if it changed meanwhile or points outside the
 // file. buffer holds kTextMax bytes.
 template <class A>

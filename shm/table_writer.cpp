@@ -63,19 +63,21 @@ TableWriter::Laid TableWriter::lay_out(const RecordSpec& spec) {
   laid.hot.deadline = spec.deadline > view().tick_ns ? spec.deadline - view().tick_ns : 0;
   laid.hot.grants = lay_grants(spec, flags);
   const std::uint16_t audiences = lay_audience(spec, flags);
-  laid.hot.principals = pack_principals({.issuer = spec.issuer ? issuer_index(*spec.issuer) : 0,
-                                         .key = spec.signing_key ? key_index(*spec.signing_key) : 0,
-                                         .audiences = audiences});
+  Principals principals{.issuer = spec.issuer ? issuer_index(*spec.issuer) : 0,
+                        .key = spec.signing_key ? key_index(*spec.signing_key) : 0,
+                        .audiences = audiences};
   if (!spec.text.empty()) {
     if (const auto unit = text_area_.allocate(spec.text.size())) {
       laid.cold.text_unit = *unit;
       laid.cold.text_bytes = spec.text.size();
       laid.text = spec.text;
+      principals.text_hint = text_hint_of(*unit);
     } else {
       flags |= kTextOnSocket;
       bump(view().header().text_refused);
     }
   }
+  laid.hot.principals = pack_principals(principals);
   laid.hot.facts =
       pack_facts({.epoch = spec.epoch, .verdict = spec.verdict, .reason = spec.reason, .flags = flags});
   laid.cold.expires_wall_ns = spec.expires_wall_ns;

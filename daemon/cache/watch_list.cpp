@@ -124,7 +124,8 @@ std::optional<wire::WatchEnded> WatchList::judge(Entry& entry) const {
     if (!shm::is_current(view, found.record, now)) continue;
     const shm::Facts facts = shm::unpack_facts(found.record.facts);
     if (facts.verdict != Verdict::kValid) return wire::WatchEnded{Verdict::kInvalid, facts.reason};
-    const Grants grants{found.record.grants, found.record.principals, facts.flags};
+    const Grants grants{found.record.grants, shm::principals_without_hint(found.record.principals),
+                        facts.flags};
     const bool comparable = (facts.flags & kToldByText) == 0;
     if (entry.killed && entry.generation == view.generation && (!comparable || grants != entry.grants)) break;
     entry.generation = view.generation;

@@ -58,6 +58,20 @@ TEST(Facts, PrincipalsReadBack) {
   }
 }
 
+TEST(Facts, ATextHintReadsBackAndTouchesNothingElse) {
+  const Principals said{.issuer = 7, .key = 8, .audiences = 9, .text_hint = text_hint_of(0xab'cdee)};
+  const std::uint64_t word = pack_principals(said);
+  EXPECT_EQ(unpack_principals(word).text_hint, 0xab'cdefU);
+  EXPECT_EQ(principals_without_hint(word), pack_principals({.issuer = 7, .key = 8, .audiences = 9}));
+}
+
+TEST(Facts, AUnitBeyondTheHintsBitsHasNone) {
+  EXPECT_EQ(text_hint_of(0), 1U);
+  EXPECT_EQ(text_hint_of(0xff'fffe), 0xff'ffffU);
+  EXPECT_EQ(text_hint_of(0xff'ffff), 0U);
+  EXPECT_EQ(text_hint_of(~std::uint64_t{0} - 1), 0U);
+}
+
 TEST(Facts, B7_NoWordLeadsOutOfThePrincipalArrays) {
   authcache::shm_test::Numbers numbers(1);
   for (int i = 0; i < 100'000; ++i) {

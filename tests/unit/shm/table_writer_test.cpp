@@ -63,6 +63,19 @@ TEST(TableWriter, AnInsertedRecordIsFoundWithItsText) {
   EXPECT_EQ(load_cold(table.view().cold(found.slot)).expires_wall_ns, 42);
 }
 
+TEST(TableWriter, TheHintNamesTheTextsUnit) {
+  TempTable table;
+  for (const std::uint64_t number : {1, 2}) {
+    RecordSpec spec = numbered_spec(table.writer(), number);
+    spec.text = "some text";
+    const std::uint64_t slot = table.writer().insert(spec, kNowNs).value().slot;
+    const ColdRecord cold = load_cold(table.view().cold(slot));
+    EXPECT_EQ(unpack_principals(table.writer().peek(slot).principals).text_hint, cold.text_unit + 1);
+  }
+  const std::uint64_t slot = table.writer().insert(numbered_spec(table.writer(), 3), kNowNs).value().slot;
+  EXPECT_EQ(unpack_principals(table.writer().peek(slot).principals).text_hint, 0U);
+}
+
 TEST(TableWriter, B10_TheDeadlineIsStoredOneTickEarly) {
   TempTable table;
   table.writer().insert(numbered_spec(table.writer(), 1), kNowNs);

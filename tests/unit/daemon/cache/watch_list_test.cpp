@@ -161,6 +161,15 @@ TEST_F(WatchListTest, AFreshRecordInPlaceOfTheOldOneIsNoEnd) {
   EXPECT_EQ(connection->told, (Told{{1, "invalid/revoked"}}));
 }
 
+TEST_F(WatchListTest, AFreshRecordWhoseTextStandsElsewhereIsNoEnd) {
+  admit_and_watch(1, "one");
+  Proof proof = cache.valid();
+  proof.identity.sid = std::string(500, 's');
+  ASSERT_EQ(cache.admit("one", proof).verdict, Verdict::kValid);
+  turns.run_all();
+  EXPECT_TRUE(connection->told.empty());
+}
+
 TEST_F(WatchListTest, AFreshRecordThatGrantsSomethingElseIsAMiss) {
   admit_and_watch(1, "one");
   Proof proof = cache.valid();
