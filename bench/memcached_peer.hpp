@@ -26,6 +26,7 @@ class MemcachedPeer {
   bool get(const authcache::shm::Key& key, Value& value) {
     return connection_.get(key, &value, sizeof value);
   }
+  [[nodiscard]] const ServerProcess& server() const { return server_; }
   [[nodiscard]] std::string version() { return connection_.version(); }
 
  private:

@@ -8,10 +8,12 @@
 // the maps as well, so that 10 M records fit a small machine.
 #include <benchmark/benchmark.h>
 #include <lmdb.h>
+#include <sched.h>
 
 #include <boost/version.hpp>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "bench/dependence.hpp"
 #include "bench/die.hpp"
@@ -76,6 +78,24 @@ void add_peer(const char* name, const Tokens& tokens, Peer& peer) {
   });
 }
 
+// The client stays on the first core; its server is timed there and on the second, if there is one.
+template <class Value, class Peer>
+void add_server(const std::string& name, const Tokens& tokens, Peer& peer) {
+  const auto placed = [&tokens, &peer](int core) {
+    return [&tokens, &peer, core](benchmark::State& state) {
+      cpu_set_t before;
+      if (::sched_getaffinity(0, sizeof before, &before) != 0) die("cannot ask for this thread's cores");
+      run_here_on(0);
+      peer.server().run_on(core);
+      look_up_all<Value>(state, tokens,
+                         [&peer](const Key& key, Value& value) { return peer.get(key, value); });
+      ::sched_setaffinity(0, sizeof before, &before);
+    };
+  };
+  add((name + "_one_core").c_str(), placed(0));
+  if (std::thread::hardware_concurrency() > 1) add((name + "_two_cores").c_str(), placed(1));
+}
+
 template <class Value>
 void run(const std::filesystem::path& directory, std::size_t records, const std::string& peers) {
   constexpr bool kText = sizeof(Value) > sizeof(HitValue);
@@ -104,8 +124,8 @@ void run(const std::filesystem::path& directory, std::size_t records, const std:
   if (peers == "all") {
     redis = std::make_unique<RedisPeer<Value>>(directory, keys, value);
     memcached = std::make_unique<MemcachedPeer<Value>>(directory, keys, value);
-    add_peer<Value>("redis", tokens, *redis);
-    add_peer<Value>("memcached", tokens, *memcached);
+    add_server<Value>("redis", tokens, *redis);
+    add_server<Value>("memcached", tokens, *memcached);
     benchmark::AddCustomContext("peer_redis", redis->version());
     benchmark::AddCustomContext("peer_memcached", memcached->version());
   }

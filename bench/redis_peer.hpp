@@ -41,6 +41,7 @@ class RedisPeer {
     return true;
   }
 
+  [[nodiscard]] const ServerProcess& server() const { return server_; }
   [[nodiscard]] std::string version() {
     const Reply reply(static_cast<redisReply*>(redisCommand(context_.get(), "INFO server")));
     const std::string info = reply != nullptr && reply->str != nullptr ? reply->str : "";

@@ -1,6 +1,7 @@
 #include "bench/server_process.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -25,6 +26,25 @@ authcache::shm::UniqueFd connect_to(const std::filesystem::path& socket) {
   std::strcpy(address.sun_path, socket.c_str());
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
   return fd;
+}
+
+namespace {
+
+void run_on_core(pid_t thread, int core) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  CPU_SET(static_cast<std::size_t>(core), &cores);
+  if (::sched_setaffinity(thread, sizeof cores, &cores) != 0)
+    die("cannot place a thread on core " + std::to_string(core));
+}
+
+}  // namespace
+
+void run_here_on(int core) { run_on_core(0, core); }
+
+void ServerProcess::run_on(int core) const {
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task"))
+    run_on_core(std::stoi(thread.path().filename()), core);
 }
 
 ServerProcess::ServerProcess(std::vector<std::string> command, const std::filesystem::path& socket) {

@@ -14,6 +14,9 @@ namespace authcache_bench {
 // Connected, or empty.
 [[nodiscard]] authcache::shm::UniqueFd connect_to(const std::filesystem::path& socket);
 
+// The calling thread, from now on.
+void run_here_on(int core);
+
 class ServerProcess {
  public:
   // Returns once the socket takes connections; ends the program if it never does.
@@ -21,6 +24,9 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
   ~ServerProcess();
+
+  // All of its threads, from now on.
+  void run_on(int core) const;
 
  private:
   pid_t pid_ = -1;
