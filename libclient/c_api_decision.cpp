@@ -1,4 +1,4 @@
-// The C ABI's decisions: lookup, validate, and a batch of lookups.
+// The C ABI's decisions: lookup, validate, submit, and a batch of lookups.
 #include <algorithm>
 #include <span>
 
@@ -11,6 +11,8 @@ using authcache::client::Answer;
 using authcache::client::ask_by;
 using authcache::client::Attachment;
 using authcache::client::Deadline;
+using authcache::client::fail_with;
+using authcache::client::mark_used;
 using authcache::client::Question;
 using authcache::client::report;
 using authcache::client::usage;
@@ -31,12 +33,6 @@ int make_question(const authcache_client* of, const char* token, std::size_t tok
   }
   question.token = token == nullptr ? std::string_view() : std::string_view(token, token_len);
   return AUTHCACHE_OK;
-}
-
-[[gnu::always_inline]] inline void mark_used(const Attachment* table, const Answer& answer) noexcept {
-  if (answer.verdict == Verdict::kValid && table != nullptr && table->view.generation == answer.generation) {
-    table->recency.mark(answer.found.slot);
-  }
 }
 
 bool wants_another_table(Reason reason) noexcept {
@@ -169,6 +165,27 @@ AUTHCACHE_API int authcache_validate(authcache_client* of, const char* token, si
     const Answer asked = of->miss_path.ask(question, Deadline::in_ms(timeout_ms));
     mark_used(of->attacher.current(), asked);
     return report(asked, identity);
+  });
+}
+
+AUTHCACHE_API int authcache_submit(authcache_client* of, const char* token, size_t token_len,
+                                   const authcache_requirement* requirement, int timeout_ms, uint64_t data,
+                                   uint64_t* number, authcache_identity* identity) {
+  if (number != nullptr) *number = 0;
+  Question question;
+  if (const int error = make_question(of, token, token_len, requirement, identity, question)) return error;
+  if (timeout_ms < 0) return usage(of, "timeout_ms is negative");
+  const Answer answer = lookup(*of, question);
+  if (!worth_asking(answer)) return report(answer, identity);
+  if (timeout_ms == 0)
+    return report(client::answer_without_record(Verdict::kUnavailable, Reason::kTimeout), identity);
+  return without_exceptions(of, [&] {
+    const auto added = of->submissions.make()->add(question, data, Deadline::in_ms(timeout_ms));
+    if (!added) return fail_with(of, added.error());
+    if (*added == 0)
+      return report(client::answer_without_record(Verdict::kUnavailable, Reason::kDaemonUnreachable), identity);
+    if (number != nullptr) *number = *added;
+    return report(client::answer_without_record(Verdict::kMiss, Reason::kNone), identity);
   });
 }
 

@@ -65,7 +65,7 @@ AUTHCACHE_API void authcache_requirement_free(authcache_requirement* requirement
   if (requirement->kind != client::kPreparedKind && requirement->kind != client::kBrokenKind) return;
   auto* const owned = static_cast<Requirement*>(requirement);
   owned->poison();
-  delete owned;
+  owned->let_go();
 }
 
 AUTHCACHE_API int authcache_requirement_bind(const authcache_requirement* base,

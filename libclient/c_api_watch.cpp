@@ -3,17 +3,11 @@
 
 namespace {
 
-using authcache::client::error_for;
+using authcache::client::fail_with;
 using authcache::client::usage;
 using authcache::client::WatchEvent;
 using authcache::client::WatchSet;
 using authcache::client::without_exceptions;
-namespace shm = authcache::shm;
-
-int fail_with(const authcache_client* of, const shm::Error& error) {
-  of->last_error.set(error.message);
-  return error_for(error.code);
-}
 
 }  // namespace
 

@@ -22,6 +22,12 @@ inline int usage(const authcache_client* of, const char* sentence) noexcept {
 
 [[nodiscard]] int error_for(shm::ErrorCode code) noexcept;
 
+// The error becomes the client's last one.
+inline int fail_with(const authcache_client* of, const shm::Error& error) noexcept {
+  of->last_error.set(error.message);
+  return error_for(error.code);
+}
+
 template <class F>
 int without_exceptions(const authcache_client* of, F&& body) noexcept {
   try {
@@ -81,6 +87,14 @@ inline int report(const Answer& answer, authcache_identity* identity) noexcept {
   identity->sequence = record.sequence();
   for (std::size_t i = 0; i < record.key.size(); ++i) identity->key[i] = record.key[i];
   return verdict;
+}
+
+// For the daemon's eviction: this record was of use.
+[[gnu::always_inline]] inline void mark_used(const Attachment* table, const Answer& answer) noexcept {
+  if (answer.verdict == shm::Verdict::kValid && table != nullptr &&
+      table->view.generation == answer.generation) {
+    table->recency.mark(answer.found.slot);
+  }
 }
 
 }  // namespace authcache::client

@@ -11,6 +11,7 @@
 #include "libclient/fork_guard.hpp"
 #include "libclient/last_error.hpp"
 #include "libclient/miss_path.hpp"
+#include "libclient/submissions.hpp"
 #include "libclient/token_memo.hpp"
 #include "libclient/watches.hpp"
 
@@ -23,7 +24,8 @@ struct authcache_client {
         may_reattach(reattach),
         attacher(std::move(dir), daemon_uid, *guard, last_error),
         miss_path(attacher, *guard, last_error, reattach),
-        watches(attacher, *guard, last_error, reattach) {}
+        watches(attacher, *guard, last_error, reattach),
+        submissions(attacher, *guard, last_error, reattach) {}
 
   const std::unique_ptr<authcache::client::ForkGuard> guard;
   const std::unique_ptr<authcache::client::TokenMemo> memo;  // none with AUTHCACHE_NO_MEMO
@@ -32,4 +34,5 @@ struct authcache_client {
   authcache::client::Attacher attacher;
   authcache::client::MissPath miss_path;
   authcache::client::Watches watches;
+  authcache::client::Submissions submissions;
 };

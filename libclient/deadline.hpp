@@ -1,4 +1,4 @@
-// The end of a blocking call, on CLOCK_MONOTONIC (the fine one: callers count in milliseconds, a tick is
+// The end of a blocking call, or of a question that is waited for by a loop, on CLOCK_MONOTONIC (the fine one: callers count in milliseconds, a tick is
 // four).
 #pragma once
 
@@ -22,16 +22,17 @@ class Deadline {
     return static_cast<int>(std::min<std::uint64_t>((at_ns_ - now + kNsPerMs - 1) / kNsPerMs, INT_MAX));
   }
   [[nodiscard]] bool past() const { return now_ns() >= at_ns_; }
-
- private:
-  static constexpr std::uint64_t kNsPerMs = 1'000'000;
-  explicit Deadline(std::uint64_t at_ns) : at_ns_(at_ns) {}
+  [[nodiscard]] std::uint64_t at_ns() const { return at_ns_; }
 
   static std::uint64_t now_ns() {
     timespec now;
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
   }
+
+ private:
+  static constexpr std::uint64_t kNsPerMs = 1'000'000;
+  explicit Deadline(std::uint64_t at_ns) : at_ns_(at_ns) {}
 
   std::uint64_t at_ns_;
 };

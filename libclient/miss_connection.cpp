@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 
 #include "libclient/daemon_socket.hpp"
@@ -17,36 +16,11 @@ namespace {
 using shm::wire::Head;
 using shm::wire::Type;
 
-constexpr std::size_t kFilesMax = 4;  // a daemon sends one; more are cut off by the kernel or closed here
-constexpr std::size_t kErrorTextMax = 200;  // of a daemon's sentence, shown
-
 std::string words_for(int error) { return std::generic_category().message(error); }
-
-// A sentence from the other side, for people: printable bytes, not too many.
-std::string printable(std::string_view text) {
-  std::string out(text.substr(0, kErrorTextMax));
-  for (char& c : out) {
-    if (c < 0x20 || c > 0x7e) c = '?';
-  }
-  return out;
-}
 
 bool set_connect_timeout(int fd, int timeout_ms) {
   const timeval timeout{timeout_ms / 1000, (timeout_ms % 1000) * 1000};
   return ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0;
-}
-
-void collect_files(msghdr& message, std::vector<shm::UniqueFd>& files) {
-  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof fd);
-      shm::UniqueFd file(fd);  // owned before the vector may fail to grow
-      files.push_back(std::move(file));
-    }
-  }
 }
 
 }  // namespace
@@ -122,20 +96,11 @@ Exchanged MissConnection::receive(char* out, std::size_t size, const Deadline& d
                                   std::vector<shm::UniqueFd>& files) {
   std::size_t done = 0;
   while (done < size) {
-    alignas(cmsghdr) char control[CMSG_SPACE(kFilesMax * sizeof(int))];
-    iovec range{out + done, size - done};
-    msghdr message{};
-    message.msg_iov = &range;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    const ssize_t got = ::recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const ssize_t got = receive_some(socket_.get(), out + done, size - done, files);
     if (got > 0) {
-      collect_files(message, files);
       done += static_cast<std::size_t>(got);
       continue;
     }
-    if (got < 0 && errno == EINTR) continue;
     if (got == 0 || errno != EAGAIN) {
       if (done > 0)
         return fail(Exchanged::kProtocol, "authcached closed the connection in the middle of a frame");

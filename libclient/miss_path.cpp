@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "libclient/random_bytes.hpp"
+#include "libclient/reply_judge.hpp"
 
 namespace authcache::client {
 namespace {
@@ -84,52 +85,24 @@ void MissPath::follow_generation(std::uint64_t newest, const Deadline& deadline)
   }
 }
 
-std::optional<shm::Digest> MissPath::digest_of(const Question& question) const {
-  const Attachment* table = attacher_.current();
-  return table == nullptr ? std::nullopt : digest_now(*table, question);
-}
-
-Answer MissPath::judge(const Question& question, const ValidateReply& reply) const {
-  if (reply.verdict == Verdict::kInvalid) return answer_without_record(Verdict::kInvalid, reply.reason);
-  if (reply.verdict != Verdict::kValid) return unavailable(Reason::kProtocol);
-  const Attachment* table = attacher_.current();
-  for (std::size_t i = 0; i < reply.place_count; ++i) {
-    if (reply.places[i].generation != table->view.generation) continue;
-    Answer answer;
-    look(*table, question, &reply.places[i], answer);
-    // Retired since the reply: its successor has the record.
-    return answer.reason == Reason::kRetired ? Answer{} : answer;
-  }
-  return {};
-}
-
 Answer MissPath::ask(const Question& question, const Deadline& deadline) {
   for (int asks = 0; asks < kAsksMax; ++asks) {
-    const auto digest_before = digest_of(question);
+    const auto digest_before = current_digest(attacher_, question);
     ValidateReply reply;
     Connection used;
     const Exchanged how = ask_once(question, deadline, reply, used);
     if (how != Exchanged::kReplied) return unavailable(reason_for(how));
     follow_generation(reply.newest_generation, deadline);
-    if (reply.verdict == Verdict::kUnavailable) {
-      // Says nothing about the token, so the digest, which a refused question may lack, is not asked for.
-      pool_.give(std::move(used));
-      return unavailable(reply.reason);
-    }
-    if (attacher_.current() == nullptr) return unavailable(Reason::kNoTable);
-    const auto digest = digest_of(question);
-    if (!digest) return unavailable(Reason::kUnknownProfile);
-    if (*digest != reply.digest) {
-      // A profile that was reloaded meanwhile has another id; the answer was to the old one.
-      if (digest != digest_before) continue;
-      last_error_.set("authcached answered for another token than the one that was asked about");
-      return unavailable(Reason::kProtocol);
+    Answer answer;
+    const Judged judged = judge_reply(attacher_, question, digest_before, reply, answer);
+    if (judged == Judged::kNotBelieved) {
+      last_error_.set(kNotBelievedSentence);
+      return answer;
     }
     pool_.give(std::move(used));
-    const Answer answer = judge(question, reply);
-    if (answer.verdict != Verdict::kMiss) return answer;
+    if (judged == Judged::kDecided) return answer;
   }
-  last_error_.set("the record that authcached named was gone each time it was looked up");
+  last_error_.set(kAlwaysGoneSentence);
   return unavailable(Reason::kOverloaded);
 }
 

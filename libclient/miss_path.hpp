@@ -4,7 +4,7 @@
 // Invariants
 // 1. A reply never makes a token valid. It says where the record is; look() decides, at that place.
 // 2. A reply counts only if it echoes the request's random id and the token's digest.
-// 3. At most kAsksMax questions for one call, whatever the daemon answers.
+// 3. At most kAsksMax (reply_judge.hpp) questions for one call, whatever the daemon answers.
 #pragma once
 
 #include <string>
@@ -13,10 +13,6 @@
 #include "libclient/lookup.hpp"
 
 namespace authcache::client {
-
-// A record may be moved or evicted between the reply and the look, and the profile may be reloaded; thrice in
-// a row means a table under more pressure than another question would relieve.
-inline constexpr int kAsksMax = 3;
 
 class MissPath {
  public:
@@ -38,8 +34,6 @@ class MissPath {
   Exchanged ask_once(const Question& question, const Deadline& deadline, shm::wire::ValidateReply& reply,
                      Connection& used);
   void follow_generation(std::uint64_t newest, const Deadline& deadline);
-  [[nodiscard]] std::optional<shm::Digest> digest_of(const Question& question) const;
-  [[nodiscard]] Answer judge(const Question& question, const shm::wire::ValidateReply& reply) const;
 
   Attacher& attacher_;
   ForkGuard& guard_;

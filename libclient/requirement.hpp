@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -117,6 +118,14 @@ class Requirement : public authcache_requirement {
   bool add(shm::DictionaryKind kind, std::string_view text);
   void poison() { kind = kBrokenKind; }
 
+  // Begins with one holder, whoever made it. A question that was submitted is another, so that its requirement
+  // may be freed before the answer came. The last one to let go deletes it.
+  void hold() const noexcept { holders_.fetch_add(1, std::memory_order_relaxed); }
+  void let_go() const noexcept {
+    // Release and acquire: what every other holder read was read before this deletes it.
+    if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
   // The terms under this config word: those kept, whatever their dictionary word, or fresh ones.
   [[nodiscard]] PackedTerms packed_terms(const Attachment& table, std::uint64_t config) const noexcept;
   [[nodiscard]] Terms terms(const Attachment& table, std::uint64_t config) const noexcept {
@@ -138,6 +147,7 @@ class Requirement : public authcache_requirement {
   std::vector<std::string> scopes_;
   std::vector<std::string> permissions_;
   std::vector<std::string> audiences_;
+  mutable std::atomic<std::uint32_t> holders_{1};
   alignas(64) mutable SeqCell<std::tuple_size_v<TermsWords>> kept_;  // with its sequence, one cache line
 };
 

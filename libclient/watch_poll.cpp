@@ -14,16 +14,16 @@ namespace authcache::client {
 
 shm::Result<std::unique_ptr<WatchPoll>> WatchPoll::create() {
   OwnSocket mark(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!mark.is_ours()) return shm::system_error("cannot make a socket for watches", errno);
+  if (!mark.is_ours()) return shm::system_error("cannot make a socket for the descriptor to poll", errno);
   shm::UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!timer) return shm::system_error("cannot make a timer for watches", errno);
+  if (!timer) return shm::system_error("cannot make a timer for the descriptor to poll", errno);
   shm::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll) return shm::system_error("cannot make an epoll for watches", errno);
+  if (!epoll) return shm::system_error("cannot make the descriptor to poll", errno);
   std::unique_ptr<WatchPoll> made(new WatchPoll(epoll.get(), timer.get(), std::move(mark)));
   if (!made->control(EPOLL_CTL_ADD, made->mark_.get(), 0) ||
       !made->control(EPOLL_CTL_ADD, made->timer_, EPOLLIN)) {
     const int error = errno;  // and `made` finds that nothing in it is its own
-    return shm::system_error("cannot fill an epoll for watches", error);
+    return shm::system_error("cannot fill the descriptor to poll", error);
   }
   (void)timer.release();
   (void)epoll.release();
@@ -64,6 +64,13 @@ void WatchPoll::tick_every(std::uint64_t period_ns) {
                         static_cast<long>(period_ns % shm::kNsPerSecond)};
   const itimerspec setting{period, period};
   if (::timerfd_settime(timer_, 0, &setting, nullptr) == 0) period_ns_ = period_ns;
+}
+
+void WatchPoll::wake_at(std::uint64_t at_ns) {
+  const timespec once{static_cast<time_t>(at_ns / shm::kNsPerSecond),
+                      static_cast<long>(at_ns % shm::kNsPerSecond)};
+  const itimerspec setting{{}, once};
+  (void)::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &setting, nullptr);
 }
 
 bool WatchPoll::take_tick() {

@@ -1,5 +1,5 @@
-// The descriptor that a program polls for its watches: an epoll that holds a timer, the connection to the
-// daemon, and a mark that says "events are waiting". One thread at a time.
+// The descriptor that a program polls for its watches, or for the answers to what it submitted: an epoll that
+// holds a timer, the connection to the daemon, and a mark that says "events are waiting". One thread at a time.
 //
 // The program may close or reuse any number behind our back. epoll, timer and the like all bear one inode, so
 // they cannot be told by fstat as a socket can; but an epoll knows exactly which files it holds. So the mark
@@ -32,6 +32,8 @@ class WatchPoll {
   void show_events(bool waiting);
   // The timer makes it readable every so often; 0: never.
   void tick_every(std::uint64_t period_ns);
+  // Or once, at this moment of CLOCK_MONOTONIC; an owner uses the one or the other.
+  void wake_at(std::uint64_t at_ns);
   [[nodiscard]] bool take_tick();
 
   // One socket at a time.

@@ -25,9 +25,9 @@ shm::Result<WatchStream> WatchStream::connect(const std::filesystem::path& dir, 
   if (socket.get() < 0) return shm::system_error("cannot make a socket", errno);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const int error = errno;
-    return shm::fail(shm::ErrorCode::kUnavailable, "cannot connect to " + path.string() + ": " +
-                                                       std::generic_category().message(error) +
-                                                       "; see whether authcached is running");
+    return shm::fail(error == EAGAIN ? shm::ErrorCode::kSystem : shm::ErrorCode::kUnavailable,
+                     "cannot connect to " + path.string() + ": " + std::generic_category().message(error) +
+                         "; see whether authcached is running");
   }
   uid_t peer = 0;
   if (!trusted_peer(socket.get(), daemon_uid, peer)) {
@@ -56,17 +56,26 @@ bool WatchStream::send_queued() {
   return open;
 }
 
-// Without recvmsg: the descriptor that comes with a hello is not wanted here, and the kernel drops it.
+// The descriptor that comes with a hello is not wanted here, and closes with the vector.
 bool WatchStream::receive() {
+  std::vector<shm::UniqueFd> unwanted;
+  return receive(unwanted);
+}
+
+bool WatchStream::receive(std::vector<shm::UniqueFd>& files) {
   input_.erase(0, std::exchange(taken_, 0));
   const std::size_t before = input_.size();
   input_.resize(before + kReceiveBytes);
   ssize_t got = 0;
-  do {
-    got = ::recv(socket_.get(), input_.data() + before, kReceiveBytes, MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
+  try {
+    got = receive_some(socket_.get(), input_.data() + before, kReceiveBytes, files);
+  } catch (...) {
+    input_.resize(before);
+    throw;
+  }
   const bool open = got > 0 || (got < 0 && errno == EAGAIN);
   input_.resize(before + (got > 0 ? static_cast<std::size_t>(got) : 0));
+  stopped_at_bound_ = got == static_cast<ssize_t>(kReceiveBytes);
   return open;
 }
 

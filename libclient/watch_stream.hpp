@@ -1,20 +1,23 @@
 // A connection to authcached.sock that never waits: it takes what is there and sends what there is room for.
-// One thread at a time. Nothing that it received is believed but the layout of frames; its owner judges them.
+// Watches have one, and the questions of an event loop another. One thread at a time. Nothing that it received is believed but the layout of frames; its owner judges them.
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "libclient/own_socket.hpp"
 #include "shm/result.hpp"
+#include "shm/unique_fd.hpp"
 #include "shm/wire.hpp"
 
 namespace authcache::client {
 
 class WatchStream {
  public:
-  // Fails at once where a blocking connect would wait.
+  // Fails at once where a blocking connect would wait. kSystem: it may succeed in a moment (a full backlog, no
+  // descriptor free); else nobody serves there, or nobody to be believed.
   [[nodiscard]] static shm::Result<WatchStream> connect(const std::filesystem::path& dir, uid_t daemon_uid);
   WatchStream() = default;
 
@@ -27,8 +30,13 @@ class WatchStream {
   [[nodiscard]] bool send_queued();
   [[nodiscard]] bool has_queued() const { return !output_.empty(); }
 
-  // Takes what is there, up to a bound. False once there is nothing more to come.
+  // Takes what is there, up to a bound. False once there is nothing more to come. May throw bad_alloc, and has taken
+  // nothing then.
   [[nodiscard]] bool receive();
+  // The same, with the descriptors that came along.
+  [[nodiscard]] bool receive(std::vector<shm::UniqueFd>& files);
+  // Whether the last receive() stopped at its bound.
+  [[nodiscard]] bool may_have_more() const { return stopped_at_bound_; }
   enum class Next : std::uint8_t { kFrame, kNone, kNotOurs };  // kNotOurs: another version, or over the limit
   // The payload stands until the next receive().
   [[nodiscard]] Next next_frame(shm::wire::Head& head, std::string_view& payload);
@@ -45,6 +53,7 @@ class WatchStream {
   std::string output_;
   std::string input_;
   std::size_t taken_ = 0;  // of input_
+  bool stopped_at_bound_ = false;
 };
 
 }  // namespace authcache::client

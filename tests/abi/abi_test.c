@@ -23,6 +23,13 @@ _Static_assert(sizeof(authcache_status_info) == 96, "a status is 96 bytes");
 _Static_assert(sizeof(authcache_watch_event) == 64, "an event is 64 bytes");
 _Static_assert(offsetof(authcache_watch_event, size) == 0 && offsetof(authcache_watch_event, data) == 16,
                "the members of an event stand where they stood");
+_Static_assert(sizeof(authcache_answer) == 192, "an answer is 192 bytes");
+_Static_assert(offsetof(authcache_answer, size) == 0 && offsetof(authcache_answer, verdict) == 4 &&
+                   offsetof(authcache_answer, question) == 8 && offsetof(authcache_answer, data) == 16 &&
+                   offsetof(authcache_answer, identity) == 64,
+               "the members of an answer stand where they stood");
+_Static_assert(offsetof(authcache_answer, identity) + sizeof(authcache_identity) == sizeof(authcache_answer),
+               "the identity ends an answer, so that both can grow");
 _Static_assert(offsetof(authcache_identity, size) == 0 && offsetof(authcache_options, size) == 0,
                "size comes first");
 _Static_assert(offsetof(authcache_status_info, size) == 0 && offsetof(authcache_thumbprint, size) == 0,
@@ -71,6 +78,17 @@ static void call_without_a_table(authcache_client* client) {
   CHECK(authcache_watch_fd(client) >= 0);
   authcache_watch_event event = AUTHCACHE_WATCH_EVENT_INIT;
   CHECK(authcache_watch_next(client, &event) == AUTHCACHE_ERROR_NOT_FOUND);
+
+  uint64_t question = 1;
+  CHECK(authcache_submit(client, "token", 5, requirement, 100, 7, &question, &identity) == AUTHCACHE_UNAVAILABLE);
+  CHECK(question == 0 && identity.reason == AUTHCACHE_REASON_DAEMON_UNREACHABLE);
+  CHECK(authcache_submit(client, "token", 5, requirement, -1, 7, &question, &identity) == AUTHCACHE_ERROR_USAGE);
+  CHECK(authcache_fd(client) >= 0);
+  authcache_answer answers[2] = {AUTHCACHE_ANSWER_INIT};
+  CHECK(answers[0].size == sizeof answers[0] && answers[0].verdict == AUTHCACHE_UNAVAILABLE);
+  CHECK(answers[0].identity.size == sizeof(authcache_identity));
+  CHECK(authcache_collect(client, answers, 2) == 0);
+  CHECK(authcache_cancel(client, 1) == AUTHCACHE_ERROR_NOT_FOUND);
 
   authcache_status_info status = AUTHCACHE_STATUS_INIT;
   CHECK(authcache_status(client, &status) == AUTHCACHE_OK);

@@ -1,4 +1,5 @@
 #include <authcache/authcache.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <chrono>
@@ -68,11 +69,24 @@ class ClientRole {
       const std::uint32_t credential = choose(std::min(part, 1.0));
       for (std::uint64_t burst = 1 + below(random_, kBurst); burst > 0 && done_ < operations;
            --burst, ++done_) {
-        (void)ask(credential, below(random_, 10) >= 3);
+        const std::uint64_t how = below(random_, 20);
+        if (how < 3) {
+          submit(credential);
+        } else {
+          (void)ask(credential, how >= 6);
+        }
+        // One now and then: replies are to lie in the library for a while, so that revocations overtake them.
+        if (below(random_, kCollectEvery) == 0) collect(in_flight_.size() > kLeftLying ? kCollected : 1);
         check_a_pin();
         if (below(random_, kBatchEvery) == 0) ask_together();
       }
     }
+    const auto end = std::chrono::steady_clock::now() + kQuietAtMost;
+    while (!in_flight_.empty() && std::chrono::steady_clock::now() < end) {
+      pollfd readable{authcache_fd(client_), POLLIN, 0};
+      if (::poll(&readable, 1, kTimeoutMs) == 1) collect(kCollected);
+    }
+    if (!in_flight_.empty()) throw std::runtime_error("questions in flight were never answered");
   }
 
   void work_in_the_quiet() {
@@ -143,6 +157,44 @@ class ClientRole {
     return answer.verdict;
   }
 
+  // As an event loop asks: the answer comes by collect(), unless shared memory has it.
+  void submit(std::uint32_t credential) {
+    const Presented& presented = setting_.plan.presented(credential);
+    std::string_view token = presented.token;
+    if (token.empty())
+      token = setting_.board.sessions[credential - setting_.plan.first_session()].token.data();
+    authcache_identity identity = AUTHCACHE_IDENTITY_INIT;
+    Answer answer{.credential = credential, .process = process_, .start_ns = monotonic_ns()};
+    const int verdict = authcache_submit(client_, token.data(), token.size(), requirements_.at(presented.profile),
+                                         kTimeoutMs, ++submitted_, nullptr, &identity);
+    if (verdict == AUTHCACHE_MISS) {
+      in_flight_.emplace(submitted_, answer);
+      return;
+    }
+    answer.end_ns = monotonic_ns();
+    answer.verdict = verdict_of(verdict, identity.reason);
+    answers_.append(answer);
+  }
+
+  // What is valid is judged while it is collected, so it is held to the moment at which that began; what is refused
+  // was so at some moment since the question.
+  void collect(std::size_t at_most) {
+    authcache_answer collected[kCollected] = {AUTHCACHE_ANSWER_INIT};
+    const std::int64_t start_ns = monotonic_ns();
+    const int count = authcache_collect(client_, collected, at_most);
+    const std::int64_t end_ns = monotonic_ns();
+    if (count < 0) throw std::runtime_error(authcache_last_error(client_));
+    for (int i = 0; i < count; ++i) {
+      const auto asked = in_flight_.extract(collected[i].data);
+      if (asked.empty()) throw std::runtime_error("a question was answered twice");
+      Answer answer = asked.mapped();
+      answer.end_ns = end_ns;
+      answer.verdict = verdict_of(collected[i].verdict, collected[i].identity.reason);
+      if (answer.verdict == Verdict::kValid) answer.start_ns = start_ns;
+      answers_.append(answer);
+    }
+  }
+
   // In place of one pinned before, so that a pin meets all that can happen to a record in a while.
   void pin(std::uint32_t credential, const authcache_identity& identity,
            const authcache_requirement* requirement) {
@@ -207,11 +259,15 @@ class ClientRole {
   };
   static constexpr std::size_t kPins = 32;
   static constexpr std::uint64_t kBatchEvery = 50;
+  static constexpr std::uint64_t kCollectEvery = 16;
+  static constexpr std::size_t kCollected = 16, kLeftLying = 50;
   static constexpr std::uint32_t kBatch = 20;  // more than a step of the library's
 
   std::array<Pinned, kPins> pins_;
   authcache_client* client_ = nullptr;
   std::map<std::string, authcache_requirement*> requirements_;
+  std::map<std::uint64_t, Answer> in_flight_;  // by what is given to authcache_submit
+  std::uint64_t submitted_ = 0;
   std::uint64_t done_ = 0;
 };
 

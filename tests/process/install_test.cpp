@@ -2,6 +2,7 @@
 // with pkg-config, and asked about real tokens.
 #include <gtest/gtest.h>
 
+#include "tests/process/support/line_peer.hpp"
 #include "tests/process/support/scene.hpp"
 #include "tests/process/support/websocket_peer.hpp"
 
@@ -43,11 +44,56 @@ class Installed : public ::testing::Test {
     return program;
   }
 
+  void expect_a_loop_that_never_waits(const fs::path& program);
+
   Scene scene;
 
  private:
   fs::path pkg_config_, library_;
 };
+
+// A server on the SDK's form for event loops: while the daemon stands still, whom shared memory can answer is answered.
+void Installed::expect_a_loop_that_never_waits(const fs::path& program) {
+  const authcache::shm::UniqueFd said = text_file("");
+  ChildProcess server(
+      {.argv = {program.string(), "0", "sessions"}, .environment = environment(), .stdout_fd = said.get()});
+  ASSERT_TRUE(eventually([&] { return text_of(said).ends_with('\n'); }));
+  const auto port = static_cast<std::uint16_t>(std::stoi(text_of(said).substr(std::string("listening on ").size())));
+
+  const std::string token = scene.create_session(), unasked = scene.create_session(), left = scene.create_session();
+  LinePeer asking(port), other(port), leaving(port), stranger(port);
+  stranger.say(random_token());
+  EXPECT_EQ(stranger.hear(), "invalid unknown");
+  ASSERT_EQ(scene.daemon.authctl({"flush"}).exit, 0);
+  other.say(token);
+  EXPECT_EQ(other.hear(), "valid alice");
+
+  scene.daemon.suspend();
+  asking.say(unasked + "\n" + token);  // two lines: the second waits for the first
+  leaving.say(left);
+  other.say(token);
+  EXPECT_EQ(other.hear(), "valid alice");
+  EXPECT_EQ(asking.hear(std::chrono::milliseconds(50)), "nothing");
+  leaving.close();
+  other.say(token);
+  EXPECT_EQ(other.hear(), "valid alice");
+  scene.daemon.resume();
+  EXPECT_EQ(asking.hear(), "valid alice");
+  EXPECT_EQ(asking.hear(), "valid alice");
+
+  ASSERT_EQ(scene.daemon.revoke(token).exit, 0);
+  asking.say(token);
+  EXPECT_EQ(asking.hear(), "invalid revoked");
+  EXPECT_FALSE(server.ended());
+}
+
+TEST_F(Installed, TheEpollExampleAnswersOthersWhileItsDaemonIsBusy) {
+  expect_a_loop_that_never_waits(build("cc -std=c11", "epoll.c"));
+}
+
+TEST_F(Installed, TheAsioExampleAnswersOthersWhileItsDaemonIsBusy) {
+  expect_a_loop_that_never_waits(build("c++ -std=c++20", "asio.cpp"));
+}
 
 TEST_F(Installed, TheCExampleBuildsAndJudgesTokens) {
   const fs::path program = build("cc -std=c11", "validate.c");

@@ -43,7 +43,7 @@ typedef enum authcache_error {
   AUTHCACHE_ERROR_MEMORY = -2,    /* out of memory */
   AUTHCACHE_ERROR_SYSTEM = -3,    /* the kernel said no */
   AUTHCACHE_ERROR_REFUSED = -4,   /* a table is there and must not be trusted: owner, mode, version, clock */
-  AUTHCACHE_ERROR_NOT_FOUND = -5, /* no table is there, or only a retired one; no such watch; no event now */
+  AUTHCACHE_ERROR_NOT_FOUND = -5, /* no table is there, or only a retired one; no such watch or question; no event now */
   AUTHCACHE_ERROR_GONE = -6,      /* the record behind this identity is no longer there: validate again */
   AUTHCACHE_ERROR_UNAVAILABLE = -7, /* the daemon is needed for this and cannot answer now */
   AUTHCACHE_ERROR_MALFORMED = -8,   /* a Bearer header that is not well formed: 400 invalid_request */
@@ -233,6 +233,60 @@ AUTHCACHE_API int authcache_lookup_batch(authcache_client* client, const authcac
 AUTHCACHE_API int authcache_validate(authcache_client* client, const char* token, size_t token_len,
                                      const authcache_requirement* requirement, int timeout_ms,
                                      authcache_identity* identity);
+
+/* ---- questions for event loops ---- */
+
+/* authcache_validate waits for the daemon. A loop that must not wait submits the question, polls one descriptor, and
+ * collects what was answered. Verdicts, reasons and identities are those that authcache_validate gives. The functions
+ * below take a mutex and may make system calls: any thread, not for signal handlers. None waits for the daemon, whether
+ * it is busy, stopped or gone. After fork() the child has no questions and its parent keeps all of its own. */
+
+/* The same as authcache_lookup, and asks the daemon on a miss without waiting for the answer.
+ *   AUTHCACHE_MISS  asked: the answer comes once, by authcache_collect, timeout_ms milliseconds from now at the latest
+ *                   (if the loop is served then). *question gets its number, never 0; data is the caller's and comes
+ *                   back with the answer. Token, requirement and a bound requirement's storage may go as soon as this
+ *                   returns
+ *   another verdict decided at once: *question is 0 and no answer comes. AUTHCACHE_UNAVAILABLE also where nobody
+ *                   serves the socket now, and for a miss with timeout_ms 0
+ * question and identity may be NULL. While a daemon restarts, what is in flight is asked again once it is back; so is
+ * what it answered and was moved or evicted meanwhile; each question at most three times in all. USAGE: as for
+ * authcache_lookup; a negative timeout_ms. UNAVAILABLE: 10000 questions of this client are in flight, counting those
+ * whose answers were not collected. MEMORY, SYSTEM (out of descriptors: a client that submits uses four). On error
+ * nothing was asked. */
+AUTHCACHE_API int authcache_submit(authcache_client* client, const char* token, size_t token_len,
+                                   const authcache_requirement* requirement, int timeout_ms, uint64_t data,
+                                   uint64_t* question, authcache_identity* identity);
+
+/* The descriptor to poll for reading (poll, select, epoll, io_uring; it is an epoll itself), the same for as long as
+ * the client is open, over all restarts of the daemon. Readable: call authcache_collect; level-triggered, so that once
+ * is enough, or edge-triggered if it is called until it gives none. It is readable too when there is other work than
+ * an answer (output that waited for room, a deadline, a daemon to be tried again). It is the library's: do not close
+ * it. A program that closed it (daemons close all descriptors on start) asks for a new one here. Below zero: SYSTEM,
+ * MEMORY. */
+AUTHCACHE_API int authcache_fd(authcache_client* client);
+
+typedef struct authcache_answer {
+  uint32_t size;
+  int32_t verdict;   /* an authcache_verdict, never AUTHCACHE_MISS */
+  uint64_t question; /* the number that authcache_submit gave */
+  uint64_t data;     /* what was given to authcache_submit */
+  uint64_t reserved[5];
+  authcache_identity identity; /* stays last */
+} authcache_answer;
+#define AUTHCACHE_ANSWER_INIT                                                                     \
+  {                                                                                               \
+    (uint32_t)sizeof(authcache_answer), AUTHCACHE_UNAVAILABLE, 0, 0, {0, 0, 0, 0, 0}, AUTHCACHE_IDENTITY_INIT \
+  }
+
+/* Takes up to n answers that are there: how many, 0 if none. Never waits. n may be 0: other work is done then. Only the first one's size must be set; it is
+ * the distance of two. A token that was found good is judged once more inside this call, so that a revocation that was
+ * acknowledged before it is never AUTHCACHE_VALID, whenever the daemon's reply had come. Several threads may collect:
+ * each answer goes to one of them. USAGE: answers NULL or without a size. MEMORY, SYSTEM: none was taken, call again. */
+AUTHCACHE_API int authcache_collect(authcache_client* client, authcache_answer* answers, size_t n);
+
+/* The answer of this question does not come any more, and its memory is free. OK; NOT_FOUND: no such question, or its
+ * answer was collected. */
+AUTHCACHE_API int authcache_cancel(authcache_client* client, uint64_t question);
 
 /* Copies one text of the identity, NUL-terminated, and returns its length without the NUL, whatever the size:
  * if that is not smaller than size the buffer was too small and holds an empty text, never a part of one (a

@@ -29,6 +29,7 @@ enum class Verdict : int {
   kUsageError = AUTHCACHE_ERROR_USAGE,
   kOutOfMemory = AUTHCACHE_ERROR_MEMORY,
   kSystemError = AUTHCACHE_ERROR_SYSTEM,
+  kNoRoom = AUTHCACHE_ERROR_UNAVAILABLE,  // submit only: as many questions in flight as there may be
 };
 
 inline const char* verdict_name(Verdict verdict) noexcept {
@@ -143,6 +144,33 @@ struct WatchEvent {
   std::uint64_t watch = 0;
 };
 
+// What came of a submit(). kMiss: the question was asked, and its answer comes by collect(). Anything else was decided
+// at once, or is an error: no answer comes.
+struct Submitted {
+  Verdict verdict = Verdict::kUsageError;
+  std::uint64_t question = 0;  // for cancel()
+  bool pending() const noexcept { return question != 0; }
+};
+
+// The answer to a submitted question, in an array that collect() fills.
+class Collected {
+ public:
+  Verdict verdict() const noexcept { return static_cast<Verdict>(raw_.verdict); }
+  std::uint64_t question() const noexcept { return raw_.question; }
+  std::uint64_t data() const noexcept { return raw_.data; }
+  authcache_reason reason() const noexcept { return static_cast<authcache_reason>(raw_.identity.reason); }
+  Identity identity() const noexcept {
+    Identity made;
+    *made.get() = raw_.identity;
+    return made;
+  }
+
+ private:
+  friend class Client;
+  authcache_answer raw_ = AUTHCACHE_ANSWER_INIT;
+};
+static_assert(sizeof(Collected) == sizeof(authcache_answer), "an array of one is an array of the other");
+
 struct Options {
   std::string runtime_dir{};  // empty: $AUTHCACHE_RUNTIME_DIR, else /run/authcache
   std::int64_t daemon_uid = -1;
@@ -187,6 +215,28 @@ class Client {
     return settle(authcache_validate(handle_.get(), data_of(token), token.size(), requirement.get(),
                                      timeout_ms, raw_of(identity)),
                   identity);
+  }
+
+  // For event loops: validate() that never waits. See authcache_submit.
+  template <class R>
+  Submitted submit(std::string_view token, const R& requirement, std::chrono::milliseconds timeout,
+                   std::uint64_t data = 0, Identity* identity = nullptr) noexcept {
+    const auto timeout_ms = timeout.count() > INT32_MAX ? INT32_MAX : static_cast<int>(timeout.count());
+    Submitted made;
+    made.verdict = settle(authcache_submit(handle_.get(), data_of(token), token.size(), requirement.get(),
+                                           timeout_ms, data, &made.question, raw_of(identity)),
+                          identity);
+    return made;
+  }
+  // To be polled for reading, then collect(). Below zero: an authcache_error.
+  int fd() noexcept { return authcache_fd(handle_.get()); }
+  // How many of the n answers were filled. Below zero: an authcache_error.
+  int collect(Collected* answers, std::size_t n) noexcept {
+    return authcache_collect(handle_.get(), n == 0 ? nullptr : &answers->raw_, n);
+  }
+  // False if its answer was collected, or there is no such question.
+  bool cancel(std::uint64_t question) noexcept {
+    return authcache_cancel(handle_.get(), question) == AUTHCACHE_OK;
   }
 
   // Empty if it can't be pinned: *verdict says what a lookup would say now.

@@ -2,7 +2,9 @@
 #include "authcache/authcache.hpp"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
+#include "tests/unit/libclient/fake_daemon.hpp"
 #include "tests/unit/libclient/table_fixture.hpp"
 
 namespace {
@@ -110,6 +112,51 @@ TEST_F(Hpp, AWatchIsANumberAndEndsByAnEventOrByItsOwner) {
   EXPECT_FALSE(none.watch(identity, 1));
   EXPECT_LT(none.watch_fd(), 0);
   EXPECT_FALSE(none.next_event());
+}
+
+TEST_F(Hpp, ASubmittedQuestionIsCollectedOrCancelled) {
+  ASSERT_TRUE(client_);
+  namespace wire = authcache::shm::wire;
+  FakeDaemon daemon(dir_.path(), [](FakeConnection& connection, const wire::Head& head, const std::string& payload) {
+    wire::ValidateReply reply{.digest = authcache::shm::token_digest(kMainId, wire::decode_validate(payload)->token),
+                              .verdict = authcache::shm::Verdict::kInvalid,
+                              .reason = authcache::shm::Reason::kUnknown};
+    std::string bytes;
+    wire::append_validate_reply(bytes, head.request_id, reply);
+    connection.send(bytes);
+  });
+  const Requirement requirement = client_->requirement("main");
+  constexpr std::chrono::seconds kLong{20};
+  admit(writer_, kMainId, "known");
+  Identity identity;
+  auto known = client_->submit("known", requirement, kLong, 1, &identity);
+  EXPECT_EQ(known.verdict, Verdict::kValid);
+  EXPECT_FALSE(known.pending());
+  EXPECT_TRUE(identity.has_record());
+  const auto asked = client_->submit("token", requirement, kLong, 7), other = client_->submit("other", requirement, kLong);
+  EXPECT_EQ(asked.verdict, Verdict::kMiss);
+  ASSERT_TRUE(asked.pending() && other.pending());
+  EXPECT_TRUE(client_->cancel(other.question));
+  EXPECT_FALSE(client_->cancel(other.question));
+  authcache::Collected answers[4];
+  int count = 0;
+  while (count == 0) {
+    pollfd entry{client_->fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&entry, 1, 20'000), 1);
+    count = client_->collect(answers, 4);
+  }
+  ASSERT_EQ(count, 1);
+  EXPECT_EQ(answers[0].verdict(), Verdict::kInvalid);
+  EXPECT_EQ(answers[0].reason(), AUTHCACHE_REASON_UNKNOWN);
+  EXPECT_EQ(answers[0].data(), 7u);
+  EXPECT_EQ(answers[0].question(), asked.question);
+  EXPECT_EQ(answers[0].identity().verdict(), Verdict::kInvalid);
+  EXPECT_EQ(client_->collect(answers, 0), 0);
+  Client none;
+  EXPECT_EQ(none.submit("token", requirement, kLong, 1, &identity).verdict, Verdict::kUsageError);
+  EXPECT_EQ(identity.verdict(), Verdict::kUsageError);
+  EXPECT_LT(none.fd(), 0);
+  EXPECT_LT(none.collect(answers, 4), 0);
 }
 
 }  // namespace

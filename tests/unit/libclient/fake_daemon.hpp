@@ -51,6 +51,8 @@ class FakeConnection {
     std::memcpy(CMSG_DATA(part), files.data(), files.size() * sizeof(int));
     (void)!::sendmsg(fd_, &message, MSG_NOSIGNAL);
   }
+  // What is sent to it from now on fails.
+  void stop_reading() { ::shutdown(fd_, SHUT_RD); }
   // Ends this connection after the script returns.
   void hang_up() { open_ = false; }
   [[nodiscard]] bool open() const { return open_; }
