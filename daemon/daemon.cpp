@@ -263,6 +263,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
               {{"kept", report.kept}, {"busy", report.dropped_busy}, {"checksum", report.dropped_checksum}, {"double", report.dropped_duplicate},
                {"policy", report.dropped_policy}});
     writer.set_state(shm::TableState::kLive);
+    for (const auto& profile : profiles) profile->upstream->set_catching_up(report.kept > 0 && !profile->upstream->ready());
   }
   tables->set_profiles(describe_profiles(profiles));
   tables->set_durable_change(last_change);

@@ -12,10 +12,15 @@
 
 namespace authcached {
 
-enum class UpstreamKind : std::uint8_t { kSqlite, kJwks };
+enum class UpstreamKind : std::uint8_t { kSqlite, kJwks, kIntrospection };
 enum class KeyEncoding : std::uint8_t { kRaw, kHexSha256, kBase64urlSha256, kSha256 };
 enum class TokenType : std::uint8_t { kAccessToken /* RFC 9068 at+jwt */, kLegacy /* JWT, at+jwt or no typ */ };
 enum class Algorithm : std::uint8_t { kRS256, kRS384, kRS512, kPS256, kPS384, kPS512, kES256, kES384, kES512, kEdDSA };
+
+// How the daemon says who it is at an introspection endpoint (OpenID Connect Core section 9).
+enum class ClientAuth : std::uint8_t { kSecretBasic, kSecretPost, kPrivateKeyJwt };
+// Where the keys come from that prove a profile's tokens or its introspection endpoint's answers.
+enum class KeySource : std::uint8_t { kNone, kFile, kUrl, kDiscovery };
 
 struct ProfileConfig {
   std::string name;                      // [profile.NAME]
@@ -26,11 +31,26 @@ struct ProfileConfig {
   std::chrono::seconds max_token_lifetime{86'400};
   std::chrono::seconds leeway{0};
 
-  // upstream = "jwks"
+  // upstream = "jwks"; with signed answers also "introspection"
   std::string issuer;
   std::filesystem::path jwks_file;
+  std::string jwks_url;                  // neither it nor jwks_file: discovered from the issuer
+  std::chrono::seconds jwks_max_stale{3'600};
+  std::filesystem::path ca_file;         // empty: the system's store
   std::vector<Algorithm> algorithms;
   TokenType token_type = TokenType::kAccessToken;
+
+  // upstream = "introspection"
+  std::string introspection_url;
+  bool token_type_required = true;       // of an answer: it tells an access token from a refresh token
+  bool signed_answers = false;           // RFC 9701: an answer that is not signed is no answer
+  std::string client_id;
+  ClientAuth client_auth = ClientAuth::kSecretBasic;
+  std::filesystem::path client_secret_file;
+  std::filesystem::path client_key_file;
+  std::string client_key_id;
+  std::optional<Algorithm> client_key_algorithm;  // none: what the key's type and size suggest
+  std::string client_assertion_audience;          // empty: the issuer
 
   // upstream = "sqlite"
   std::filesystem::path database;        // empty: sessions.db in state_dir, our own schema
@@ -40,6 +60,8 @@ struct ProfileConfig {
   // 8 bytes of SHA-256 over the canonical form of all that decides what may prove a token (not the audience, not
   // the TTLs). Never 0. Part of every digest.
   [[nodiscard]] std::uint64_t id() const;
+
+  [[nodiscard]] KeySource key_source() const;
 
   bool operator==(const ProfileConfig&) const = default;
 };
@@ -108,6 +130,8 @@ struct ConfigKey {
 };
 [[nodiscard]] const std::vector<ConfigKey>& config_keys();
 
+[[nodiscard]] std::string_view upstream_name(UpstreamKind kind);  // "jwks"
+[[nodiscard]] std::string_view client_auth_name(ClientAuth auth);  // "client_secret_basic"
 [[nodiscard]] std::string_view algorithm_name(Algorithm algorithm);               // "RS256"
 [[nodiscard]] std::optional<Algorithm> algorithm_from_name(std::string_view name);  // case-sensitive
 

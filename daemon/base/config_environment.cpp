@@ -14,7 +14,10 @@
 #include <limits>
 #include <system_error>
 
+#include "daemon/base/client_key.hpp"
 #include "daemon/base/config.hpp"
+#include "daemon/base/pem_certificates.hpp"
+#include "daemon/base/secret_file.hpp"
 
 namespace authcached {
 namespace {
@@ -33,6 +36,9 @@ class EnvironmentCheck {
   void readable_file(const std::string& key, const path& file);
   void writable_database(const std::string& key, const path& file);
   void table_room(const path& runtime_dir, const TableConfig& table);
+  void certificates(const std::string& key, const path& file);
+  void client_secret(const std::string& key, const path& file);
+  void private_key(const std::string& key, const ProfileConfig& profile);
 
  private:
   void fail(std::string message, std::string remedy) {
@@ -132,6 +138,28 @@ void EnvironmentCheck::writable_database(const std::string& key, const path& fil
   directory(key, file.parent_path());
 }
 
+void EnvironmentCheck::certificates(const std::string& key, const path& file) {
+  const std::size_t before = faults_.size();
+  readable_file(key, file);
+  if (faults_.size() > before) return;
+  if (auto found = holds_certificates(file); !found) {
+    fail(key + ": " + found.error().message, "name the file of the authority that signed the endpoint's certificate");
+  }
+}
+
+void EnvironmentCheck::client_secret(const std::string& key, const path& file) {
+  if (auto secret = read_client_secret(file); !secret) {
+    fail(key + ": " + secret.error().message, "let the file hold the secret in one line, owned by the daemon's user, mode 0400");
+  }
+}
+
+void EnvironmentCheck::private_key(const std::string& key, const ProfileConfig& profile) {
+  if (auto made = ClientKey::read(profile.client_key_file, profile.client_key_algorithm); !made) {
+    fail(key + ": " + made.error().message,
+         "let the file hold the client's private key in PEM, owned by the daemon's user, mode 0400");
+  }
+}
+
 // Bytes that table files of ours already hold there: a successor may count on them being given back.
 std::uint64_t bytes_of_own_tables(const path& runtime_dir) {
   constexpr std::uint64_t kStatBlockBytes = 512;
@@ -180,9 +208,17 @@ void EnvironmentCheck::table_room(const path& runtime_dir, const TableConfig& ta
 
 void check_profile(EnvironmentCheck& check, const ProfileConfig& profile) {
   const std::string prefix = "profile." + profile.name + ".";
-  if (profile.upstream == UpstreamKind::kJwks) {
-    check.readable_file(prefix + "jwks_file", profile.jwks_file);
-  } else if (!profile.query.empty()) {
+  if (profile.key_source() == KeySource::kFile) check.readable_file(prefix + "jwks_file", profile.jwks_file);
+  if (!profile.ca_file.empty()) check.certificates(prefix + "ca_file", profile.ca_file);
+  if (profile.upstream == UpstreamKind::kIntrospection) {
+    if (profile.client_auth == ClientAuth::kPrivateKeyJwt) {
+      check.private_key(prefix + "client_key_file", profile);
+    } else {
+      check.client_secret(prefix + "client_secret_file", profile.client_secret_file);
+    }
+  }
+  if (profile.upstream != UpstreamKind::kSqlite) return;
+  if (!profile.query.empty()) {
     check.readable_file(prefix + "database", profile.database);
   } else if (!profile.database.empty()) {
     check.writable_database(prefix + "database", profile.database);

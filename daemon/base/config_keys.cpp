@@ -93,9 +93,9 @@ std::vector<ConfigKey> limits_keys() {
 std::vector<ConfigKey> profile_keys() {
   return {
       {"profile.NAME.upstream", "one of", "sqlite", kOnReload,
-       "Where the truth about this profile's tokens is: \"sqlite\" (sessions in a database) or \"jwks\" "
-       "(JWTs, checked "
-       "against an issuer's key set)."},
+       "Where the truth about this profile's tokens is: \"sqlite\" (sessions in a database), \"jwks\" (JWTs, "
+       "checked against an issuer's key set) or \"introspection\" (an issuer's introspection endpoint, RFC 7662, "
+       "for opaque tokens and for JWTs that their issuer can revoke)."},
       {"profile.NAME.audience", "list of text", "", kOnReload,
        "What a token's audience must name when the caller's requirement names none; one match is enough. 1 "
        "to 16 "
@@ -111,19 +111,33 @@ std::vector<ConfigKey> profile_keys() {
        "none ends "
        "before the last token that it must stop."},
       {"profile.NAME.leeway", "duration", "0s", kOnReload,
-       "jwks only. How far the issuer's clock may be from this host's. From 0s to 5m. Every token lives that "
-       "much "
-       "longer, so keep it 0s where clocks are synchronised."},
+       "jwks and introspection. How far the issuer's clock may be from this host's. From 0s to 5m. Every token of a "
+       "jwks profile lives that much longer, so keep it 0s where clocks are synchronised. An introspection profile "
+       "only lets tokens begin that much earlier: none is kept beyond the end that its issuer told."},
       {"profile.NAME.issuer", "text", "", kOnReload,
-       "jwks only, required. The issuer's identifier, byte for byte as tokens carry it in iss: a final slash "
-       "matters. It "
-       "is compared, never fetched. 1 to 1024 bytes."},
+       "jwks, required; introspection, required with introspection_answer = \"jwt\" and with private_key_jwt. The "
+       "issuer's identifier, byte for byte as tokens carry it in iss: a final slash matters. A jwks profile with "
+       "neither jwks_file nor jwks_url finds the keys by it: it must then be an https URL, its metadata is asked for at "
+       "/.well-known/openid-configuration and at /.well-known/oauth-authorization-server, and metadata that names "
+       "another issuer is not used. In an introspection profile an answer that names another issuer is refused. "
+       "1 to 1024 bytes."},
       {"profile.NAME.jwks_file", "path", "", kOnReload,
-       "jwks only, required. The issuer's public keys as a JSON Web Key Set. Whoever can write this file can "
-       "mint "
-       "tokens."},
+       "jwks, and introspection with introspection_answer = \"jwt\". The issuer's public keys as a JSON Web Key Set in "
+       "a file, which is read again when it changes. Whoever can write this file can mint tokens."},
+      {"profile.NAME.jwks_url", "https URL", "", kOnReload,
+       "In place of jwks_file: where the issuer publishes its keys. Without either, the URL is taken from the issuer's "
+       "metadata. The set is fetched ahead of its time by its caching headers (1 minute to 1 day; 10 minutes if there are "
+       "none), and out of turn, once in 30 seconds at most, when a token names a key that it does not have. A key that is "
+       "gone from two answers in a row proves nothing any more, and what it proved is void."},
+      {"profile.NAME.jwks_max_stale", "duration", "1h", kOnReload,
+       "How long the last good key set of a jwks_url or a discovered one stays in use after its time while the issuer "
+       "cannot be asked or answers nothing usable. From 0s to 7d. After that, tokens of this profile are "
+       "\"unavailable\"."},
+      {"profile.NAME.ca_file", "path", "", kOnReload,
+       "jwks and introspection. The certificates, in PEM, that this profile's endpoints must be signed by, and no others. "
+       "Empty: the system's store."},
       {"profile.NAME.algorithms", "list of text", "", kOnReload,
-       "jwks only, required. What the issuer signs with, of RS256, RS384, RS512, PS256, PS384, PS512, ES256, "
+       "jwks, required; introspection, required with introspection_answer = \"jwt\". What the issuer signs with, of RS256, RS384, RS512, PS256, PS384, PS512, ES256, "
        "ES384, "
        "ES512, EdDSA. A token signed otherwise is refused, whatever its header says. HMAC (HS256 and its "
        "like) is not "
@@ -134,6 +148,38 @@ std::vector<ConfigKey> profile_keys() {
        "\"legacy\": for "
        "issuers that cannot do that; typ may be JWT, at+jwt or absent, and audience alone keeps ID tokens "
        "out."},
+      {"profile.NAME.introspection_url", "https URL", "", kOnReload,
+       "introspection only, required. The issuer's introspection endpoint."},
+      {"profile.NAME.introspection_answer", "one of", "json", kOnReload,
+       "introspection only. \"json\": plain answers, trusted because TLS brought them. \"jwt\": answers that the issuer "
+       "signed (RFC 9701), which hold also where something between here and the issuer ends TLS; a plain one is then "
+       "refused."},
+      {"profile.NAME.introspection_token_type", "one of", "required", kOnReload,
+       "introspection only. Endpoints also know refresh tokens, and some, such as oidc-provider, tell them from access "
+       "tokens only by leaving token_type out. \"required\": an active token without token_type is refused, as is one "
+       "that is neither Bearer nor DPoP. \"optional\": for endpoints that never send it and know access tokens only."},
+      {"profile.NAME.client_id", "text", "", kOnReload,
+       "introspection only, required. The name under which the issuer knows this host's services. An issuer may answer "
+       "one client otherwise than another, so profiles with different clients never share a record. 1 to 255 bytes."},
+      {"profile.NAME.client_auth", "one of", "client_secret_basic", kOnReload,
+       "introspection only. How the daemon proves to be that client: \"client_secret_basic\", \"client_secret_post\" or "
+       "\"private_key_jwt\" (RFC 7523), which sends no secret at all."},
+      {"profile.NAME.client_secret_file", "path", "", kOnReload,
+       "introspection only, required unless client_auth is \"private_key_jwt\". A file that holds the client's secret and "
+       "nothing else; owned by root or the daemon's user, not readable by everyone. It is read at the start, and again "
+       "when the endpoint refuses the client."},
+      {"profile.NAME.client_key_file", "path", "", kOnReload,
+       "introspection only, required if client_auth is \"private_key_jwt\". The client's private key in PEM, without a "
+       "passphrase: RSA from 2048 bits, P-256, P-384, P-521 or Ed25519. As strictly guarded as client_secret_file."},
+      {"profile.NAME.client_key_id", "text", "", kOnReload,
+       "introspection only, with a client_key_file. The kid that assertions name, where the issuer knows several keys of "
+       "the client. 1 to 255 bytes."},
+      {"profile.NAME.client_key_algorithm", "text", "", kOnReload,
+       "introspection only, with a client_key_file. What assertions are signed with. Empty: RS256 for an RSA key, and for "
+       "others the one that there is."},
+      {"profile.NAME.client_assertion_audience", "text", "", kOnReload,
+       "introspection only, with a client_key_file. The aud of assertions, where the issuer wants another than its own "
+       "identifier, such as its token endpoint. Empty: the issuer."},
       {"profile.NAME.database", "path", "", kOnReload,
        "sqlite only. The database file. Empty: sessions.db in state_dir, kept by authcached with its own "
        "schema. Must be "

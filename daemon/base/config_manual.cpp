@@ -55,6 +55,21 @@ algorithms = ["ES256", "RS256"]
 audience = ["https://api.example.com"]
 ttl_max = "10m"
 
+# Access tokens of an issuer whose keys are fetched from where its metadata says.
+[profile.partner]
+upstream = "jwks"
+issuer = "https://id.partner.example"
+algorithms = ["RS256"]
+audience = ["https://api.example.com"]
+
+# Opaque tokens: the issuer is asked, and its answer kept for ttl_max at most.
+[profile.mobile]
+upstream = "introspection"
+introspection_url = "https://login.example.com/oauth/introspect"
+client_id = "api-gateway"
+client_secret_file = "/etc/authcache/api-gateway.secret"
+ttl_max = "1m"
+
 # Sessions that authcached keeps itself: `authctl session create` makes them.
 [profile.sessions]
 upstream = "sqlite"
@@ -81,9 +96,10 @@ those marked *restart* keep their value until the daemon is started anew, and a 
 changed says so in its answer and in the log.
 
 A profile may be added, changed or removed by a reload. What decides who can prove a token (upstream, issuer,
-key set, algorithms, token type, leeway, database, query, key encoding) makes up the profile's id, which is
-part of every record's digest: when one of them changes, the records of the old id are killed before the
-reload is answered. The name, the audience and the times are no part of it.
+key set, CA, algorithms, token type, leeway, introspection endpoint, its client and how that proves itself,
+database, query, key encoding) makes up the profile's id, which is part of every record's digest: when one of
+them changes, the records of the old id are killed before the reload is answered. The name, the audience and
+the times are no part of it.
 
 Two profiles that agree in all of those are refused. Services that differ only in their audience share one
 profile and state the audience in their requirement.

@@ -2,13 +2,21 @@
 
 #include <array>
 
+#include "daemon/base/https_url.hpp"
 #include "daemon/base/nearest_name.hpp"
 
 namespace authcached {
 namespace {
 
 constexpr std::pair<std::string_view, UpstreamKind> kUpstreams[] = {{"sqlite", UpstreamKind::kSqlite},
-                                                                    {"jwks", UpstreamKind::kJwks}};
+                                                                    {"jwks", UpstreamKind::kJwks},
+                                                                    {"introspection", UpstreamKind::kIntrospection}};
+constexpr std::pair<std::string_view, ClientAuth> kClientAuths[] = {
+    {"client_secret_basic", ClientAuth::kSecretBasic},
+    {"client_secret_post", ClientAuth::kSecretPost},
+    {"private_key_jwt", ClientAuth::kPrivateKeyJwt}};
+constexpr std::pair<std::string_view, bool> kAnswerForms[] = {{"json", false}, {"jwt", true}};
+constexpr std::pair<std::string_view, bool> kTokenTypeNeeds[] = {{"required", true}, {"optional", false}};
 constexpr std::pair<std::string_view, TokenType> kTokenTypes[] = {{"at+jwt", TokenType::kAccessToken},
                                                                   {"legacy", TokenType::kLegacy}};
 constexpr std::pair<std::string_view, KeyEncoding> kKeyEncodings[] = {
@@ -47,6 +55,22 @@ void read_algorithms(KeyReader& key, ProfileConfig& profile) {
   }
 }
 
+void read_url(KeyReader& key, std::string& field) {
+  key.text(field, kUrlBytesMax);
+  if (field.empty()) return;
+  if (const auto fault = https_url_fault(field)) {
+    key.fail(*fault, "write an absolute URL such as \"https://login.example.com/jwks\"");
+  }
+}
+
+void read_client_key_algorithm(KeyReader& key, ProfileConfig& profile) {
+  std::string name;
+  key.text(name, kAlgorithmBytesMax);
+  if (name.empty()) return;
+  profile.client_key_algorithm = algorithm_from_name(name);
+  if (!profile.client_key_algorithm) refuse_algorithm(key, name);
+}
+
 // The cheap faults only; SQLite judges the rest when the database is opened.
 void read_query(KeyReader& key, ProfileConfig& profile) {
   key.text(profile.query, kQueryBytesMax);
@@ -71,17 +95,48 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
     {"leeway", [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.leeway, kLeewayRange); }},
     {"issuer", [](KeyReader& key, ProfileConfig& profile) { key.text(profile.issuer, kIssuerBytesMax); }},
     {"jwks_file", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.jwks_file); }},
+    {"jwks_url", [](KeyReader& key, ProfileConfig& profile) { read_url(key, profile.jwks_url); }},
+    {"jwks_max_stale",
+     [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.jwks_max_stale, kJwksMaxStaleRange); }},
+    {"ca_file", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.ca_file); }},
     {"algorithms", read_algorithms},
     {"token_type",
      [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.token_type, kTokenTypes); }},
+    {"introspection_url",
+     [](KeyReader& key, ProfileConfig& profile) { read_url(key, profile.introspection_url); }},
+    {"introspection_answer",
+     [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.signed_answers, kAnswerForms); }},
+    {"introspection_token_type",
+     [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.token_type_required, kTokenTypeNeeds); }},
+    {"client_id", [](KeyReader& key, ProfileConfig& profile) { key.text(profile.client_id, kClientIdBytesMax); }},
+    {"client_auth",
+     [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.client_auth, kClientAuths); }},
+    {"client_secret_file",
+     [](KeyReader& key, ProfileConfig& profile) { key.path(profile.client_secret_file); }},
+    {"client_key_file", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.client_key_file); }},
+    {"client_key_id",
+     [](KeyReader& key, ProfileConfig& profile) { key.text(profile.client_key_id, kClientIdBytesMax); }},
+    {"client_key_algorithm", read_client_key_algorithm},
+    {"client_assertion_audience",
+     [](KeyReader& key, ProfileConfig& profile) {
+       key.text(profile.client_assertion_audience, kUrlBytesMax);
+     }},
     {"database", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.database); }},
     {"query", read_query},
     {"key_encoding",
      [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.key_encoding, kKeyEncodings); }},
 };
 
-constexpr std::string_view kJwksOnly[] = {"issuer", "jwks_file", "algorithms", "token_type", "leeway"};
+constexpr std::string_view kKeySetKeys[] = {"jwks_file", "jwks_url", "jwks_max_stale", "algorithms"};
+constexpr std::string_view kIssuerKeys[] = {"issuer", "leeway"};
+constexpr std::string_view kJwksOnly[] = {"token_type"};
 constexpr std::string_view kSqliteOnly[] = {"database", "query", "key_encoding"};
+constexpr std::string_view kIntrospectionOnly[] = {
+    "introspection_url",  "introspection_answer", "introspection_token_type", "client_id",
+    "client_auth",        "client_secret_file",   "client_key_file",          "client_key_id",
+    "client_key_algorithm", "client_assertion_audience"};
+constexpr std::string_view kKeyOnly[] = {"client_key_file", "client_key_id", "client_key_algorithm",
+                                         "client_assertion_audience"};
 
 // What must hold among the keys of one section; `lines` are the keys that stand in it.
 class ProfileJudge {
@@ -101,6 +156,25 @@ class ProfileJudge {
            "remove it, or write upstream = \"" + std::string(kind) + "\" in this profile");
     }
   }
+  // Keys that mean something only under another one's value, which `where` names.
+  void refuse_unless(std::span<const std::string_view> keys, std::string_view where) {
+    for (const std::string_view key : keys) {
+      const auto found = lines_.find(key);
+      if (found == lines_.end()) continue;
+      fail(found->second, std::string(key) + " says nothing here", "remove it, or write " + std::string(where));
+    }
+  }
+  void refuse_beside(std::string_view key, std::string_view other, std::string_view remedy) {
+    const auto found = lines_.find(key);
+    if (found == lines_.end() || !lines_.contains(other)) return;
+    fail(found->second, std::string(key) + " stands beside " + std::string(other), remedy);
+  }
+  // What stands in the file and cannot be meant, at the line of its key or else of the section.
+  void refuse(std::string_view key, const std::string& what, std::string_view remedy) {
+    const auto found = lines_.find(key);
+    fail(found == lines_.end() ? line_ : found->second, std::string(key) + " " + what, remedy);
+  }
+  [[nodiscard]] bool has(std::string_view key) const { return lines_.contains(key); }
   void require_beside(std::string_view key, std::string_view companion, std::string_view remedy) {
     const auto found = lines_.find(key);
     if (found == lines_.end() || lines_.contains(companion)) return;
@@ -118,18 +192,71 @@ class ProfileJudge {
   std::vector<ConfigFault>& faults_;
 };
 
-void judge_jwks(ProfileJudge& judge) {
-  judge.require("issuer", "write the issuer exactly as its tokens carry it in iss");
-  judge.require("jwks_file", "write the path of the issuer's key set");
+// The keys of an issuer: from a file, from a URL, or from where its metadata says.
+void judge_key_set(ProfileJudge& judge, const ProfileConfig& profile) {
   judge.require("algorithms",
                 "list what the issuer signs with, such as [\"ES256\"]: a token must not choose");
+  judge.refuse_beside("jwks_url", "jwks_file", "keep the one that is up to date: one set of keys is trusted");
+  if (profile.key_source() == KeySource::kFile) {
+    constexpr std::string_view kHttpsOnly[] = {"jwks_max_stale"};
+    judge.refuse_unless(kHttpsOnly, "jwks_url in place of jwks_file");
+  } else if (profile.key_source() == KeySource::kDiscovery && judge.has("issuer")) {
+    const auto fault = issuer_url_fault(profile.issuer);
+    if (fault) {
+      judge.refuse("issuer", *fault + ", so its keys cannot be discovered",
+                   "name the issuer's key set by jwks_file or jwks_url");
+    }
+  }
+}
+
+void judge_jwks(ProfileJudge& judge, const ProfileConfig& profile) {
+  judge.require("issuer", "write the issuer exactly as its tokens carry it in iss");
+  judge_key_set(judge, profile);
   judge.require("audience",
                 "list the names that this host's services go by: else another service's tokens pass");
+  if (profile.key_source() == KeySource::kFile) {
+    constexpr std::string_view kCa[] = {"ca_file"};
+    judge.refuse_unless(kCa, "jwks_url in place of jwks_file");
+  }
+  judge.refuse_all(kSqliteOnly, "sqlite");
+  judge.refuse_all(kIntrospectionOnly, "introspection");
+}
+
+void judge_client(ProfileJudge& judge, const ProfileConfig& profile) {
+  constexpr std::string_view kSecretOnly[] = {"client_secret_file"};
+  if (profile.client_auth == ClientAuth::kPrivateKeyJwt) {
+    judge.require("client_key_file", "write the path of the client's private key in PEM");
+    if (profile.client_assertion_audience.empty()) {
+      judge.require("issuer", "write the issuer: the client's assertions are meant for it");
+    }
+    judge.refuse_unless(kSecretOnly, "client_auth = \"client_secret_basic\"");
+  } else {
+    judge.require("client_secret_file", "write the path of a file that holds the client's secret");
+    judge.refuse_unless(kKeyOnly, "client_auth = \"private_key_jwt\"");
+  }
+}
+
+void judge_introspection(ProfileJudge& judge, const ProfileConfig& profile) {
+  judge.require("introspection_url", "write the URL of the issuer's introspection endpoint");
+  judge.require("client_id", "write the name under which the issuer knows this host's services");
+  judge_client(judge, profile);
+  if (profile.signed_answers) {
+    judge.require("issuer", "write the issuer: its keys must have signed the answers");
+    judge_key_set(judge, profile);
+  } else {
+    judge.refuse_unless(kKeySetKeys, "introspection_answer = \"jwt\"");
+  }
+  judge.refuse_all(kJwksOnly, "jwks");
   judge.refuse_all(kSqliteOnly, "sqlite");
 }
 
 void judge_sqlite(ProfileJudge& judge) {
+  judge.refuse_all(kIssuerKeys, "jwks");
+  judge.refuse_all(kKeySetKeys, "jwks");
   judge.refuse_all(kJwksOnly, "jwks");
+  judge.refuse_all(kIntrospectionOnly, "introspection");
+  constexpr std::string_view kCa[] = {"ca_file"};
+  judge.refuse_all(kCa, "jwks");
   judge.require_beside("query", "database", "write the path of the database that the query reads");
   judge.require_beside("key_encoding", "query",
                        "remove it: our own schema always looks up the SHA-256 of the token");
@@ -159,10 +286,10 @@ ProfileConfig read_profile(const toml::key& name, const toml::table& section,
   const std::string prefix = "profile." + profile.name + ".";
   const KeyLines lines = read_section<ProfileConfig>(section, prefix, kBindings, {}, profile, faults);
   ProfileJudge judge(profile, line, lines, faults);
-  if (profile.upstream == UpstreamKind::kJwks) {
-    judge_jwks(judge);
-  } else {
-    judge_sqlite(judge);
+  switch (profile.upstream) {
+    case UpstreamKind::kSqlite: judge_sqlite(judge); break;
+    case UpstreamKind::kJwks: judge_jwks(judge, profile); break;
+    case UpstreamKind::kIntrospection: judge_introspection(judge, profile); break;
   }
   return profile;
 }

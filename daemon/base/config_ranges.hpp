@@ -58,6 +58,10 @@ inline constexpr ConfigRange<std::chrono::seconds> kLeewayRange{
     std::chrono::seconds{0}, std::chrono::seconds{300},
     "leeway lengthens the life of every expired token; clocks differ by less"};
 
+inline constexpr ConfigRange<std::chrono::seconds> kJwksMaxStaleRange{
+    std::chrono::seconds{0}, std::chrono::seconds{7 * 86'400},
+    "a key that its issuer withdrew must not live on for as long as the issuer cannot be asked"};
+
 inline constexpr std::size_t kConfigBytesMax =
     1 << 20;                                     // 64 profiles take some 100 KB; more is not a config file
 inline constexpr std::size_t kProfilesMax = authcache::shm::kProfilesMax;  // each has a state word in the table's header
@@ -66,6 +70,7 @@ inline constexpr std::size_t kAudiencesMax = authcache::shm::kProfileAudiencesMa
 inline constexpr std::size_t kAudienceBytesMax = 255;    // one length byte in frames
 inline constexpr std::size_t kIssuerBytesMax =
     1'024;  // compared with every token; real ones are URLs under 200
+inline constexpr std::size_t kClientIdBytesMax = 255;  // OAuth servers issue UUIDs and names
 inline constexpr std::size_t kQueryBytesMax = 16'384;  // a query one can still review
 inline constexpr std::size_t kPathBytesMax = 4'095;    // PATH_MAX without its NUL
 inline constexpr std::size_t kRuntimeDirBytesMax =

@@ -40,18 +40,46 @@ std::string_view encoding_name(KeyEncoding encoding) {
   return "?";
 }
 
+std::string named(std::string_view key, std::string_view text) {
+  return text.empty() ? std::string() : fmt::format("{} = {}\n", key, toml_string(text));
+}
+
+std::string key_set_text(const ProfileConfig& profile) {
+  std::string out = named("jwks_file", profile.jwks_file.native()) + named("jwks_url", profile.jwks_url);
+  if (profile.key_source() != KeySource::kFile) {
+    out += fmt::format("jwks_max_stale = {}\n", duration(profile.jwks_max_stale));
+    if (profile.upstream == UpstreamKind::kJwks) out += named("ca_file", profile.ca_file.native());
+  }
+  std::vector<std::string> algorithms;
+  for (const Algorithm algorithm : profile.algorithms) algorithms.emplace_back(algorithm_name(algorithm));
+  return out + fmt::format("algorithms = {}\n", toml_strings(algorithms));
+}
+
+std::string introspection_text(const ProfileConfig& profile) {
+  std::string out = fmt::format("leeway = {}\n", duration(profile.leeway)) + named("issuer", profile.issuer) +
+                    named("introspection_url", profile.introspection_url) + named("ca_file", profile.ca_file.native()) +
+                    named("client_id", profile.client_id) + named("client_auth", client_auth_name(profile.client_auth)) +
+                    named("client_secret_file", profile.client_secret_file.native()) +
+                    named("client_key_file", profile.client_key_file.native()) + named("client_key_id", profile.client_key_id) +
+                    named("client_assertion_audience", profile.client_assertion_audience);
+  if (profile.client_key_algorithm) out += named("client_key_algorithm", algorithm_name(*profile.client_key_algorithm));
+  out += named("introspection_answer", profile.signed_answers ? "jwt" : "json");
+  out += named("introspection_token_type", profile.token_type_required ? "required" : "optional");
+  return profile.signed_answers ? out + key_set_text(profile) : out;
+}
+
 std::string profile_text(const ProfileConfig& profile) {
   std::string out = fmt::format("\n[profile.{}]\n", profile.name);
-  out += fmt::format("upstream = \"{}\"\n", profile.upstream == UpstreamKind::kSqlite ? "sqlite" : "jwks");
+  out += fmt::format("upstream = \"{}\"\n", upstream_name(profile.upstream));
   if (!profile.audience.empty()) out += fmt::format("audience = {}\n", toml_strings(profile.audience));
   out += fmt::format("ttl_max = {}\nnegative_ttl = {}\nmax_token_lifetime = {}\n", duration(profile.ttl_max),
                      duration(profile.negative_ttl), duration(profile.max_token_lifetime));
   if (profile.upstream == UpstreamKind::kJwks) {
-    std::vector<std::string> algorithms;
-    for (const Algorithm algorithm : profile.algorithms) algorithms.emplace_back(algorithm_name(algorithm));
-    out += fmt::format("leeway = {}\nissuer = {}\njwks_file = {}\nalgorithms = {}\ntoken_type = \"{}\"\n", duration(profile.leeway),
-                       toml_string(profile.issuer), toml_string(profile.jwks_file.string()), toml_strings(algorithms),
-                       profile.token_type == TokenType::kAccessToken ? "at+jwt" : "legacy");
+    out += fmt::format("leeway = {}\nissuer = {}\n", duration(profile.leeway), toml_string(profile.issuer));
+    out += key_set_text(profile);
+    out += fmt::format("token_type = \"{}\"\n", profile.token_type == TokenType::kAccessToken ? "at+jwt" : "legacy");
+  } else if (profile.upstream == UpstreamKind::kIntrospection) {
+    out += introspection_text(profile);
   } else {
     if (!profile.database.empty()) out += fmt::format("database = {}\n", toml_string(profile.database.string()));
     if (!profile.query.empty()) out += fmt::format("query = {}\nkey_encoding = \"{}\"\n", toml_string(profile.query), encoding_name(profile.key_encoding));

@@ -33,9 +33,7 @@ class CanonicalForm {
   std::string bytes_;
 };
 
-void add_jwks(CanonicalForm& form, const ProfileConfig& profile) {
-  form.add(profile.issuer);
-  form.add_path(profile.jwks_file);
+void add_algorithms(CanonicalForm& form, const ProfileConfig& profile) {
   std::vector<std::string_view> names;
   names.reserve(profile.algorithms.size());
   for (const Algorithm algorithm : profile.algorithms) names.push_back(algorithm_name(algorithm));
@@ -43,8 +41,44 @@ void add_jwks(CanonicalForm& form, const ProfileConfig& profile) {
   names.erase(std::ranges::unique(names).begin(), names.end());
   form.add(std::to_string(names.size()));
   for (const std::string_view name : names) form.add(name);
+}
+
+void add_file_keys(CanonicalForm& form, const ProfileConfig& profile) {
+  form.add(profile.issuer);
+  form.add_path(profile.jwks_file);
+  add_algorithms(form, profile);
+}
+
+void add_keys(CanonicalForm& form, const ProfileConfig& profile) {
+  if (profile.key_source() == KeySource::kFile) return add_file_keys(form, profile);
+  form.add(profile.issuer);
+  form.add(profile.jwks_url);  // empty: discovered
+  form.add_path(profile.ca_file);
+  add_algorithms(form, profile);
+}
+
+void add_jwks(CanonicalForm& form, const ProfileConfig& profile) {
+  add_keys(form, profile);
   form.add(profile.token_type == TokenType::kAccessToken ? "at+jwt" : "legacy");
   form.add(std::to_string(profile.leeway.count()));
+}
+
+// The path of a secret stands for the secret: who may write the one may change the other, and an id is no secret.
+void add_introspection(CanonicalForm& form, const ProfileConfig& profile) {
+  form.add(profile.introspection_url);
+  form.add(profile.issuer);
+  form.add_path(profile.ca_file);
+  form.add(profile.client_id);
+  form.add(client_auth_name(profile.client_auth));
+  form.add_path(profile.client_secret_file);
+  form.add_path(profile.client_key_file);
+  form.add(profile.client_key_id);
+  form.add(profile.client_key_algorithm ? algorithm_name(*profile.client_key_algorithm) : "");
+  form.add(profile.client_assertion_audience);
+  form.add(std::to_string(profile.leeway.count()));
+  form.add(profile.token_type_required ? "token_type" : "");
+  form.add(profile.signed_answers ? (profile.jwks_file.empty() ? "jwt" : "jwt, keys from a file") : "json");
+  if (profile.signed_answers) add_keys(form, profile);
 }
 
 void add_sqlite(CanonicalForm& form, const ProfileConfig& profile) {
@@ -58,11 +92,12 @@ void add_sqlite(CanonicalForm& form, const ProfileConfig& profile) {
 std::uint64_t ProfileConfig::id() const {
   CanonicalForm form;
   form.add(kFormName);
-  form.add(upstream == UpstreamKind::kJwks ? "jwks" : "sqlite");
-  if (upstream == UpstreamKind::kJwks) {
-    add_jwks(form, *this);
-  } else {
-    add_sqlite(form, *this);
+  const bool keys_over_https = upstream == UpstreamKind::kJwks && key_source() != KeySource::kFile;
+  form.add(keys_over_https ? "jwks over https" : upstream_name(upstream));
+  switch (upstream) {
+    case UpstreamKind::kSqlite: add_sqlite(form, *this); break;
+    case UpstreamKind::kJwks: add_jwks(form, *this); break;
+    case UpstreamKind::kIntrospection: add_introspection(form, *this); break;
   }
   std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
   if (EVP_Digest(form.bytes().data(), form.bytes().size(), hash.data(), nullptr, EVP_sha256(), nullptr) !=

@@ -44,6 +44,7 @@ struct Proof {
   Identity identity;                        // kValid only
   std::optional<std::int64_t> expires_wall_ns;  // kValid: the end, leeway included: a record must not live at or after it
   std::optional<std::int64_t> issued_wall_ns;   // iat, or created-at of an own session
+  std::optional<std::int64_t> keep_until_wall_ns;  // kValid: what proved it is not to be relied on later, whatever the token says
   std::optional<std::int64_t> retry_wall_ns;    // kInvalid: from then on the answer may change (nbf); bounds the negative TTL
   std::optional<Sha256> signing_input;      // a JWS only: SHA-256 of header.payload; a malleated twin shares it
   std::optional<Sha256> key_thumbprint;     // RFC 7638 thumbprint of the key that proved it

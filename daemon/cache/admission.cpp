@@ -97,6 +97,9 @@ Admitted Admission::admit(const Candidate& candidate, const Proof& proof) {
     } else if (lives_too_long(proof, config, wall_.now_ns())) {
       refuse(Reason::kLifetime);
     } else if (record_life_ns(proof, config, wall_.now_ns()) <= least_life_ns()) {
+      // Where not the token ends but what we know of its issuer, nothing is known about the token.
+      const bool relied_on = !proof.keep_until_wall_ns || *proof.keep_until_wall_ns - wall_.now_ns() > least_life_ns();
+      if (!relied_on) return {Verdict::kUnavailable, Reason::kUpstream, {}};
       refuse(Reason::kExpired);
     } else if (is_own_session(config)) {
       // Our own sessions are issued for the profile that created them; every other token must say whom it is for.
@@ -186,7 +189,8 @@ bool Admission::may_keep(const shm::TableView& view, const Profiles& profiles, c
   if (const std::uint32_t index = shm::unpack_principals(hot.principals).key; index != 0) {
     key = principal_hash(shm::load_principal(view.key(index)));
     facts.key = &key;
-    if (!(*profile)->upstream->has_key(key)) return false;
+    const Upstream& upstream = *(*profile)->upstream;
+    if (upstream.ready() && !upstream.has_key(key)) return false;
   }
   return rules_.match(facts) == nullptr;
 }

@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include "daemon/cache/principal_id.hpp"
+
 namespace authcached {
 
 namespace shm = authcache::shm;
@@ -17,6 +19,8 @@ constexpr std::uint64_t kKillCost = 8;
 constexpr std::uint64_t kTextBytesPerUnit = 1'024;
 // A slot of a scan is read in the order of memory, which costs a twentieth of a link.
 constexpr std::uint64_t kScannedPerUnit = 8;
+
+std::uint64_t profile_of(const shm::TableView& view, std::uint64_t slot) { return A::load_relaxed(view.cold(slot).profile_id); }
 
 }  // namespace
 
@@ -111,8 +115,8 @@ class NameJob final : public BulkKill::Job {
 
 class ProfilesJob final : public BulkKill::Job {
  public:
-  using DoomedProfile = std::function<bool(std::uint64_t id)>;
-  ProfilesJob(DoomedProfile doomed, BulkKill::Done done) : Job(std::move(done)), doomed_(std::move(doomed)) {}
+  using DoomedSlot = std::function<bool(const shm::TableView&, std::uint64_t slot)>;
+  ProfilesJob(DoomedSlot doomed, BulkKill::Done done) : Job(std::move(done)), doomed_(std::move(doomed)) {}
 
   bool slice(Tables& tables) override {
     for (std::uint64_t looked = 0; looked < BulkKill::kSlice * kScannedPerUnit; ++looked) {
@@ -131,7 +135,7 @@ class ProfilesJob final : public BulkKill::Job {
       }
       const shm::TableView& view = generation->writer.view();
       if (shm::control_state(A::load_relaxed(view.slot(*slot).control)) != shm::SlotState::kLive) continue;
-      if (!doomed_(A::load_relaxed(view.cold(*slot).profile_id))) continue;
+      if (!doomed_(view, *slot)) continue;
       looked += kKillCost * kScannedPerUnit;
       kill(tables, generation->writer.peek(*slot).key, shm::SlotState::kEvicted);
     }
@@ -144,7 +148,7 @@ class ProfilesJob final : public BulkKill::Job {
   }
 
  private:
-  DoomedProfile doomed_;
+  DoomedSlot doomed_;
   std::uint64_t scanned_ = 0;  // generation; 0: none
   Generation::ScanId scan_ = 0;
 };
@@ -165,11 +169,23 @@ void BulkKill::by_name(NameKind kind, std::string name, Doomed doomed, Done done
 }
 
 void BulkKill::by_profile(std::uint64_t profile_id, Done done) {
-  begin(std::make_unique<ProfilesJob>([profile_id](std::uint64_t id) { return id == profile_id; }, std::move(done)));
+  const auto doomed = [profile_id](const shm::TableView& view, std::uint64_t slot) { return profile_of(view, slot) == profile_id; };
+  begin(std::make_unique<ProfilesJob>(doomed, std::move(done)));
+}
+
+void BulkKill::unproven(std::uint64_t profile_id, Proves proves, Done done) {
+  const auto doomed = [profile_id, proves = std::move(proves)](const shm::TableView& view, std::uint64_t slot) {
+    if (profile_of(view, slot) != profile_id) return false;
+    const std::uint32_t key = shm::unpack_principals(A::load_relaxed(view.slot(slot).principals)).key;
+    return key != 0 && !proves(principal_hash(shm::load_principal(view.key(key))));
+  };
+  begin(std::make_unique<ProfilesJob>(doomed, std::move(done)));
 }
 
 void BulkKill::other_profiles(std::vector<std::uint64_t> kept, Done done) {
-  const auto doomed = [kept = std::move(kept)](std::uint64_t id) { return std::ranges::find(kept, id) == kept.end(); };
+  const auto doomed = [kept = std::move(kept)](const shm::TableView& view, std::uint64_t slot) {
+    return std::ranges::find(kept, profile_of(view, slot)) == kept.end();
+  };
   begin(std::make_unique<ProfilesJob>(doomed, std::move(done)));
 }
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/proof.hpp"
 #include "daemon/cache/name_index.hpp"
 #include "daemon/cache/tables.hpp"
 #include "daemon/io/executor.hpp"
@@ -35,6 +36,9 @@ class BulkKill {
   void by_name(NameKind kind, std::string name, Doomed doomed, Done done);
   // Every record of one profile. Walks the whole table: for what is no revocation.
   void by_profile(std::uint64_t profile_id, Done done);
+  // Every record of one profile whose signing key proves nothing any more: likewise.
+  using Proves = std::function<bool(const Sha256& key)>;
+  void unproven(std::uint64_t profile_id, Proves proves, Done done);
   // Every record of a profile that is not among these: likewise.
   void other_profiles(std::vector<std::uint64_t> kept, Done done);
   void negatives(Done done);

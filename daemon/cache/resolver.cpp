@@ -77,7 +77,7 @@ void Resolver::validate(const std::shared_ptr<const Profile>& profile, std::stri
     ++counters_.overloaded;
     return refuse(digest, Verdict::kUnavailable, Reason::kOverloaded, reply);
   }
-  depart(profile, token, digest, std::move(reply));
+  depart(profile, token, digest, uid, std::move(reply));
 }
 
 bool Resolver::answer_from_table(const shm::Digest& digest, Reply& reply) {
@@ -100,7 +100,7 @@ bool Resolver::answer_from_table(const shm::Digest& digest, Reply& reply) {
   return true;
 }
 
-void Resolver::depart(const std::shared_ptr<const Profile>& profile, std::string_view token, const shm::Digest& digest, Reply reply) {
+void Resolver::depart(const std::shared_ptr<const Profile>& profile, std::string_view token, const shm::Digest& digest, uid_t uid, Reply reply) {
   auto flight = std::make_unique<Flight>();
   flight->profile = profile;
   flight->token = sha256(token);
@@ -111,7 +111,7 @@ void Resolver::depart(const std::shared_ptr<const Profile>& profile, std::string
   ++waiting_;
   const auto deadline = clock_.monotonic_ns() + std::chrono::nanoseconds(limits_.upstream_timeout).count();
   try {
-    profile->upstream->resolve({std::string(token), static_cast<std::uint64_t>(deadline)},
+    profile->upstream->resolve({std::string(token), static_cast<std::uint64_t>(deadline), uid},
                                [this, digest, number](Proof proof) { land(digest, number, proof); });
   } catch (const std::exception&) {
     Proof nothing;  // a flight that never lands would take every later asker of this token with it

@@ -51,7 +51,7 @@ class Resolver {
   using Flights = std::unordered_map<authcache::shm::Digest, std::unique_ptr<Flight>, DigestHash>;
 
   bool answer_from_table(const authcache::shm::Digest& digest, Reply& reply);
-  void depart(const std::shared_ptr<const Profile>& profile, std::string_view token, const authcache::shm::Digest& digest, Reply reply);
+  void depart(const std::shared_ptr<const Profile>& profile, std::string_view token, const authcache::shm::Digest& digest, uid_t uid, Reply reply);
   void land(const authcache::shm::Digest& digest, std::uint64_t number, const Proof& proof);
   void refuse(const authcache::shm::Digest& digest, authcache::shm::Verdict verdict, authcache::shm::Reason reason, Reply& reply) const;
   Admitted admit(const Candidate& candidate, const Proof& proof);

@@ -21,12 +21,13 @@ constexpr std::size_t kLengthenSlice = 1'000;
 }  // namespace
 
 std::int64_t rule_life_ns(const ProfileConfig& profile) {
-  // A session of somebody else's schema may name no end, and a legacy token no time of issue: how long such a one has
-  // lived cannot be judged, so it could still be admitted after any time.
+  // A session of somebody else's schema and an introspected token may name no end, and a legacy token no time of issue: how
+  // long such a one has lived cannot be judged, so it could still be admitted after any time.
   const bool foreign = profile.upstream == UpstreamKind::kSqlite && !profile.query.empty();
   const bool legacy = profile.upstream == UpstreamKind::kJwks && profile.token_type == TokenType::kLegacy;
   // Twice the leeway: a token may be issued that far ahead of this clock, and outlive its end by as much.
-  return foreign || legacy ? 0 : std::chrono::nanoseconds(profile.max_token_lifetime + 2 * profile.leeway).count();
+  const bool introspected = profile.upstream == UpstreamKind::kIntrospection;
+  return foreign || legacy || introspected ? 0 : std::chrono::nanoseconds(profile.max_token_lifetime + 2 * profile.leeway).count();
 }
 
 std::int64_t longer_life_ns(std::int64_t one, std::int64_t other) {

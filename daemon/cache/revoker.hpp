@@ -69,6 +69,9 @@ class Revoker {
   // Without a rule: each record is asked for again.
   void flush_subject(std::string subject, BulkKill::Done done);
   void flush_profile(std::uint64_t profile_id, BulkKill::Done done) { bulk_.by_profile(profile_id, std::move(done)); }
+  void flush_unproven(std::uint64_t profile_id, BulkKill::Proves proves, BulkKill::Done done) {
+    bulk_.unproven(profile_id, std::move(proves), std::move(done));
+  }
   void flush_other_profiles(std::vector<std::uint64_t> kept, BulkKill::Done done) { bulk_.other_profiles(std::move(kept), std::move(done)); }
   // From time to time. Rules whose life both clocks say is past; a slice at a time. None while rules wait to be
   // lengthened. Kills that stopped for want of memory go on.

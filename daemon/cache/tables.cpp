@@ -231,6 +231,10 @@ void Tables::set_profiles(const std::vector<shm::ProfileDescription>& profiles) 
   each([&](Generation& generation) { generation.writer.set_profiles(profiles); });
 }
 
+void Tables::set_profile_state(std::string_view name, shm::ProfileState state) {
+  each([&](Generation& generation) { generation.writer.set_profile_state(name, state); });
+}
+
 void Tables::set_durable_change(std::uint64_t change) {
   each([&](Generation& generation) { generation.writer.set_durable_change(change); });
 }

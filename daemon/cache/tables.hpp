@@ -99,6 +99,7 @@ class Tables {
   void beat(std::uint64_t now_ns);
   void sweep(std::uint64_t now_ns, std::uint64_t slots);
   void set_profiles(const std::vector<authcache::shm::ProfileDescription>& profiles);
+  void set_profile_state(std::string_view name, authcache::shm::ProfileState state);
   void set_durable_change(std::uint64_t change);
   void set_clock_offsets(std::int64_t wall_offset_ns, std::int64_t boot_offset_ns);
 

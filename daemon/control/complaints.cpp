@@ -1,7 +1,5 @@
 #include "daemon/control/complaints.hpp"
 
-#include "daemon/upstream/jwks_upstream.hpp"
-
 namespace authcached {
 
 namespace {
@@ -24,10 +22,14 @@ std::vector<std::string> complaints_of(const Services& services) {
   if (services.replacement != nullptr && !services.replacement->last_error().empty()) {
     complaints.push_back("the table cannot be replaced by one that fits the configuration: " + services.replacement->last_error());
   }
+  return complaints;
+}
+
+std::vector<std::string> upstream_complaints_of(const Services& services) {
+  std::vector<std::string> complaints;
   for (const auto& profile : services.profiles) {
-    const auto* jwks = dynamic_cast<const JwksUpstream*>(profile->upstream.get());
-    if (jwks == nullptr || jwks->last_error().empty()) continue;
-    complaints.push_back("profile " + profile->config.name + " goes on with its last good key set: " + jwks->last_error());
+    const std::string complaint = profile->upstream->complaint();
+    if (!complaint.empty()) complaints.push_back("profile " + profile->config.name + " " + complaint);
   }
   return complaints;
 }

@@ -9,5 +9,7 @@
 namespace authcached {
 
 [[nodiscard]] std::vector<std::string> complaints_of(const Services& services);
+// Of the places where it learns about tokens: key sets and endpoints.
+[[nodiscard]] std::vector<std::string> upstream_complaints_of(const Services& services);
 
 }  // namespace authcached

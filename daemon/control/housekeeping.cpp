@@ -2,9 +2,7 @@
 
 #include "daemon/base/config_ranges.hpp"
 #include "daemon/base/log.hpp"
-#include "daemon/cache/principal_id.hpp"
 #include "daemon/cache/take_over.hpp"
-#include "daemon/upstream/jwks_upstream.hpp"
 #include "daemon/upstream/sqlite_upstream.hpp"
 
 namespace authcached {
@@ -31,9 +29,13 @@ void Housekeeping::start(std::function<void()> replace_table) {
   services_.loop.every(kSweepInterval, [this] {
     sweep();
     expire_overdue();
+    key_sets_.catch_up();
     services_.watches.tick();
   });
-  services_.loop.every(kKeySetInterval, [this] { poll_key_sets(); });
+  services_.loop.every(kKeySetInterval, [this] {
+    key_sets_.poll();
+    tell_complaints();
+  });
   services_.loop.every(kPurgeInterval, [this] {
     services_.revoker.purge();
     report_suppressed_events();
@@ -75,24 +77,21 @@ void Housekeeping::expire_overdue() {
   }
 }
 
-void Housekeeping::poll_key_sets() {
+// Once when an endpoint begins to fail, and once when it answers again. Key sets tell of themselves (key_set_watch.hpp).
+void Housekeeping::tell_complaints() {
   for (const auto& profile : services_.profiles) {
-    auto* jwks = dynamic_cast<JwksUpstream*>(profile->upstream.get());
-    if (jwks == nullptr) continue;
-    jwks->poll([this, profile](const KeySetChange& change) { apply(*profile, change); });
+    if (profile->config.upstream != UpstreamKind::kIntrospection) continue;
+    const std::string complaint = profile->upstream->complaint();
+    const bool failed = failing_.contains(profile->config.name);
+    if (complaint.empty() == !failed) continue;
+    if (failed) {
+      failing_.erase(profile->config.name);
+      log_event(LogLevel::kInfo, "upstream_answers", {{"profile", profile->config.name}});
+    } else {
+      failing_.insert(profile->config.name);
+      log_event(LogLevel::kError, "upstream_failed", {{"profile", profile->config.name}, {"error", complaint}});
+    }
   }
-}
-
-void Housekeeping::apply(const Profile& profile, const KeySetChange& change) {
-  for (const Sha256& key : change.removed) services_.tables.raise_key(principal_id(key));
-  if (change.added) services_.tables.kill_negatives();  // "unknown key" may have become wrong
-  if (change.failed) {
-    const auto& jwks = dynamic_cast<const JwksUpstream&>(*profile.upstream);
-    log_event(LogLevel::kError, "key_set_unusable", {{"profile", profile.config.name}, {"error", jwks.last_error()}});
-    return;
-  }
-  log_event(LogLevel::kInfo, "key_set_changed",
-            {{"profile", profile.config.name}, {"added", change.added}, {"removed", static_cast<std::int64_t>(change.removed.size())}});
 }
 
 }  // namespace authcached

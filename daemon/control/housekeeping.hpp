@@ -3,32 +3,35 @@
 #pragma once
 
 #include <functional>
+#include <set>
+#include <string>
 
 #include "daemon/cache/clock_offsets.hpp"
+#include "daemon/control/key_set_watch.hpp"
 #include "daemon/control/services.hpp"
-#include "daemon/upstream/jwks_upstream.hpp"
 
 namespace authcached {
 
 class Housekeeping {
  public:
-  Housekeeping(Services& services, ClockOffsets offsets) : services_(services), offsets_(offsets) {}
+  Housekeeping(Services& services, ClockOffsets offsets) : services_(services), offsets_(offsets), key_sets_(services) {}
 
   // Arms every timer. replace_table is called when the table is not what the configuration asks for.
   void start(std::function<void()> replace_table);
   // Compares the clocks now; voids every record if one stepped.
   void look_at_clocks();
-  void poll_key_sets();
 
  private:
   void beat();
   void void_all();
   void sweep();
   void expire_overdue();
-  void apply(const Profile& profile, const KeySetChange& change);
+  void tell_complaints();
 
   Services& services_;
   ClockOffsets offsets_;
+  KeySetWatch key_sets_;
+  std::set<std::string> failing_;  // profiles whose endpoint was told to fail
   std::function<void()> replace_table_;
 };
 

@@ -10,6 +10,7 @@
 #include "daemon/cache/profile.hpp"
 #include "daemon/io/loop.hpp"
 #include "daemon/io/worker.hpp"
+#include "daemon/upstream/key_set_source.hpp"
 #include "shm/profile_directory.hpp"
 #include "shm/result.hpp"
 
@@ -22,12 +23,24 @@ class ProfileFactory {
   [[nodiscard]] authcache::shm::Result<Profiles> make(const Config& config, const Profiles& before);
 
  private:
+  authcache::shm::Result<std::shared_ptr<KeySetSource>> make_key_set(const ProfileConfig& profile);
+  authcache::shm::Result<std::shared_ptr<KeySetSource>> make_https_key_set(const ProfileConfig& profile);
+  authcache::shm::Result<std::shared_ptr<Upstream>> make_issuer_upstream(const ProfileConfig& profile);
+  [[nodiscard]] std::vector<Executor*> pool() const;
   authcache::shm::Result<std::shared_ptr<Upstream>> make_upstream(const ProfileConfig& profile, const Config& config);
 
   Loop& loop_;
   const Clock& clock_;
   std::vector<std::unique_ptr<Worker>> pool_;      // signature checks
-  Worker reader_{"keys"};                          // key sets
+  Worker reader_{"keys"};                          // key sets, credentials
+  Worker resolver_{"resolve"};                     // names of hosts
+  struct SharedKeySet {
+    std::string issuer, url;
+    std::filesystem::path ca_file;
+    std::chrono::seconds max_stale;
+    std::weak_ptr<KeySetSource> source;
+  };
+  std::vector<SharedKeySet> key_sets_;
   // One thread for each session store, as SQLite blocks. The upstream posts to it, so it must outlive that.
   struct SessionThread {
     std::unique_ptr<Worker> worker;

@@ -1,15 +1,18 @@
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 
 #include "daemon/base/log.hpp"
+#include "daemon/base/random.hpp"
 #include "daemon/base/version.hpp"
 #include "daemon/control/complaints.hpp"
 #include "daemon/control/control_handler.hpp"
 #include "daemon/control/request_members.hpp"
 #include "daemon/token/base64url.hpp"
-#include "daemon/upstream/jwks_upstream.hpp"
+#include "daemon/upstream/key_set_source.hpp"
 
 namespace authcached {
 
@@ -79,8 +82,6 @@ json::object daemon_stats(const Services& services) {
           {"watches_refused", services.watches.counters().refused}};
 }
 
-std::string_view upstream_name(UpstreamKind kind) { return kind == UpstreamKind::kSqlite ? "sqlite" : "jwks"; }
-
 std::string profile_id_text(std::uint64_t id) { return hex({reinterpret_cast<const char*>(&id), sizeof id}); }
 
 }  // namespace
@@ -95,39 +96,76 @@ void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
   }
   json::array complaints;
   for (const std::string& complaint : complaints_of(services)) complaints.emplace_back(complaint);
+  json::array upstream_complaints;
+  for (const std::string& complaint : upstream_complaints_of(services)) upstream_complaints.emplace_back(complaint);
   reply({{"table", table_stats(services)},
          {"daemon", daemon_stats(services)},
          {"profiles", std::move(profiles)},
-         {"complaints", std::move(complaints)}});
+         {"complaints", std::move(complaints)},
+         {"upstream_complaints", std::move(upstream_complaints)}});
 }
 
-void upstreams_verb(Services& services, const ControlRequest&, ControlReply reply) {
+namespace {
+
+json::object upstreams_reply(const Services& services) {
   json::array upstreams;
   for (const auto& profile : services.profiles) {
     upstreams.push_back(json::object{{"profile", profile->config.name},
                                      {"kind", upstream_name(profile->config.upstream)},
                                      {"state", json::parse(profile->upstream->state_json())}});
   }
-  reply({{"upstreams", std::move(upstreams)}});
+  return {{"upstreams", std::move(upstreams)}};
+}
+
+// A question that every endpoint can answer: a token that nobody was ever given. Its answer becomes no record.
+void ask_endpoints(Services& services, std::function<void()> done) {
+  constexpr auto kPatience = std::chrono::seconds(3);  // authctl itself waits 5
+  const auto asked = std::make_shared<std::function<void()>>(std::move(done));
+  const auto left = std::make_shared<std::size_t>(1);
+  const auto answered = [asked, left] {
+    if (--*left == 0) (*asked)();
+  };
+  for (const auto& profile : services.profiles) {
+    if (profile->config.upstream != UpstreamKind::kIntrospection) continue;
+    std::array<std::uint8_t, 32> random{};
+    if (!fill_random(random)) continue;
+    const std::string nobodys = base64url_encode({reinterpret_cast<const char*>(random.data()), random.size()});
+    const auto deadline = services.clock.monotonic_ns() + std::chrono::nanoseconds(kPatience).count();
+    ++*left;
+    profile->upstream->resolve({nobodys, static_cast<std::uint64_t>(deadline)}, [answered](const Proof&) { answered(); });
+  }
+  answered();
+}
+
+}  // namespace
+
+void upstreams_verb(Services& services, const ControlRequest& request, ControlReply reply) {
+  const json::value* probe = request.members.if_contains("probe");
+  if (probe == nullptr || !probe->is_bool() || !probe->get_bool()) return reply(upstreams_reply(services));
+  auto shared = std::make_shared<ControlReply>(std::move(reply));
+  ask_endpoints(services, [&services, shared] { (*shared)(upstreams_reply(services)); });
 }
 
 void keys_verb(Services& services, const ControlRequest&, ControlReply reply) {
   json::array profiles;
   for (const auto& profile : services.profiles) {
-    const auto* jwks = dynamic_cast<const JwksUpstream*>(profile->upstream.get());
-    if (jwks == nullptr) continue;
+    const KeySetSource* source = profile->upstream->key_set();
+    if (source == nullptr) continue;
+    const auto set = source->keys() ? source->keys() : std::make_shared<const KeySet>();
     json::array keys;
-    for (const VerificationKey& key : jwks->keys().keys()) {
+    const auto add = [&](const VerificationKey& key) {
       json::array algorithms;
       for (const Algorithm algorithm : key.algorithms) algorithms.emplace_back(algorithm_name(algorithm));
       const std::string_view thumbprint(reinterpret_cast<const char*>(key.thumbprint.data()), key.thumbprint.size());
       keys.push_back(json::object{{"kid", key.kid}, {"thumbprint", base64url_encode(thumbprint)}, {"algorithms", std::move(algorithms)}});
-    }
+    };
+    std::ranges::for_each(set->keys(), add);
+    std::ranges::for_each(set->kept(), add);
     json::array skipped;
-    for (const SkippedKey& key : jwks->keys().skipped()) skipped.push_back(json::object{{"kid", key.kid}, {"why", key.sentence}});
+    for (const SkippedKey& key : set->skipped()) skipped.push_back(json::object{{"kid", key.kid}, {"why", key.sentence}});
     profiles.push_back(json::object{{"name", profile->config.name},
-                                    {"loaded_wall_ns", jwks->loaded_wall_ns()},
-                                    {"error", jwks->last_error()},
+                                    {"loaded_wall_ns", source->loaded_wall_ns()},
+                                    {"error", source->last_error()},
                                     {"keys", std::move(keys)},
                                     {"skipped", std::move(skipped)}});
   }

@@ -1,6 +1,7 @@
 // The two ways in which work crosses threads: to the loop, and to a worker that may block.
 #pragma once
 
+#include <chrono>
 #include <functional>
 
 namespace authcached {
@@ -12,6 +13,13 @@ class Executor {
  public:
   virtual ~Executor() = default;
   virtual void post(Task task) = 0;
+};
+
+// An executor that also keeps time: the loop, for those who need nothing else of it.
+class TimedExecutor : public Executor {
+ public:
+  // Runs the task once the delay has passed, on the executor's thread. Called on that thread, or before it runs.
+  virtual void after(std::chrono::nanoseconds delay, Task task) = 0;
 };
 
 }  // namespace authcached

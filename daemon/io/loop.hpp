@@ -18,7 +18,7 @@ class io_context;
 
 namespace authcached {
 
-class Loop final : public Executor {
+class Loop final : public TimedExecutor {
  public:
   // Fails with a sentence that names the sysctl or seccomp cause where the kernel refuses a ring.
   static authcache::shm::Result<std::unique_ptr<Loop>> create();
@@ -34,7 +34,7 @@ class Loop final : public Executor {
 
   // Calls fn every interval, first after one interval, until the loop ends. The delay is counted from the end of fn.
   void every(std::chrono::nanoseconds interval, std::function<void()> fn);
-  void after(std::chrono::nanoseconds delay, Task task);
+  void after(std::chrono::nanoseconds delay, Task task) override;
   void on_signal(int signal_number, std::function<void()> fn);
   // Calls fn in the loop turn after the wall clock was set (timerfd with cancel-on-set).
   void on_wall_clock_step(std::function<void()> fn);

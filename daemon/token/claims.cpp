@@ -84,7 +84,9 @@ Judged<void> judge_kind(const json::object& claims) {
 
 Judged<std::string> judge_issuer(const json::object& claims, const JwtPolicy& policy) {
   const json::value* value = claims.if_contains("iss");
+  if (value == nullptr && policy.introspected) return policy.issuer;
   if (value == nullptr) return refuse(Reason::kClaims);
+  if (policy.introspected && policy.issuer.empty()) return read_identifier(claims, "iss", Presence::kRequired);
   const json::string* issuer = value->if_string();
   if (issuer == nullptr || policy.issuer.empty() ||
       std::string_view(issuer->data(), issuer->size()) != policy.issuer) {
@@ -94,13 +96,14 @@ Judged<std::string> judge_issuer(const json::object& claims, const JwtPolicy& po
 }
 
 struct Times {
-  std::int64_t expires_wall_ns;  // leeway included
+  std::optional<std::int64_t> expires_wall_ns;  // leeway included
   std::optional<std::int64_t> issued_wall_ns;
 };
 
 Judged<Times> judge_times(const json::object& claims, const JwtPolicy& policy, std::int64_t now,
                           Presence iat_presence) {
-  const auto exp = read_date(claims, "exp", Presence::kRequired, Rounding::kFloor);
+  const Presence exp_presence = policy.introspected ? Presence::kOptional : Presence::kRequired;
+  const auto exp = read_date(claims, "exp", exp_presence, Rounding::kFloor);
   if (!exp) return std::unexpected(exp.error());
   const auto iat = read_date(claims, "iat", iat_presence, Rounding::kFloor);
   if (!iat) return std::unexpected(iat.error());
@@ -108,11 +111,14 @@ Judged<Times> judge_times(const json::object& claims, const JwtPolicy& policy, s
   if (!nbf) return std::unexpected(nbf.error());
 
   const std::int64_t leeway = std::clamp<std::int64_t>(policy.leeway_ns, 0, kLeewayMaxNs);
-  const std::int64_t expires = **exp + leeway;
-  const std::int64_t begins = iat->value_or(std::max<std::int64_t>(now, 0));
-  if (*iat && **exp < **iat) return refuse(Reason::kClaims);
-  if (now >= expires) return refuse(Reason::kExpired);
-  if (policy.max_lifetime_ns > 0 && **exp - begins > policy.max_lifetime_ns) return refuse(Reason::kLifetime);
+  std::optional<std::int64_t> expires;
+  if (*exp) {
+    expires = **exp + (policy.introspected ? 0 : leeway);
+    const std::int64_t begins = iat->value_or(std::max<std::int64_t>(now, 0));
+    if (*iat && **exp < **iat) return refuse(Reason::kClaims);
+    if (now >= *expires) return refuse(Reason::kExpired);
+    if (policy.max_lifetime_ns > 0 && **exp - begins > policy.max_lifetime_ns) return refuse(Reason::kLifetime);
+  }
   const std::int64_t starts = std::max(iat->value_or(0), nbf->value_or(0)) - leeway;
   if (now < starts) return refuse(Reason::kNotYetValid, starts);
   return Times{expires, *iat};

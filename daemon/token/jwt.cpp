@@ -9,6 +9,7 @@
 #include "daemon/token/claims.hpp"
 #include "daemon/token/json.hpp"
 #include "daemon/token/jws.hpp"
+#include "daemon/token/media_type.hpp"
 
 namespace authcached {
 namespace {
@@ -16,22 +17,6 @@ namespace {
 namespace json = boost::json;
 using authcache::shm::Reason;
 using authcache::shm::Verdict;
-
-std::string lower_ascii(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
-// A media type of the tree "application", whose prefix may be left out (RFC 7515 section 4.1.9).
-std::string short_media_type(std::string_view text) {
-  constexpr std::string_view kTree = "application/";
-  std::string type = lower_ascii(text);
-  if (type.starts_with(kTree)) type.erase(0, kTree.size());
-  return type;
-}
 
 bool is_accepted_type(const JwsHeader& header, TokenType wanted) {
   // A nested JWT says so by its cty (RFC 7519 section 5.2); none is taken.

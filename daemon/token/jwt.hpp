@@ -17,6 +17,9 @@ struct JwtPolicy {
   TokenType token_type = TokenType::kAccessToken;
   std::int64_t leeway_ns = 0;
   std::int64_t max_lifetime_ns = 0;  // exp - iat beyond this is Reason::kLifetime
+  // The claims are an endpoint's answer about a token (RFC 7662): exp and iss may be absent, an empty issuer
+  // stands for any, and leeway lengthens no life, as nothing may be kept beyond the exp that was told.
+  bool introspected = false;
 };
 
 // The cheap test before any work (RFC 7515 section 7.1): two dots, three non-empty base64url segments, length

@@ -1,5 +1,7 @@
 #include "daemon/token/key_set.hpp"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -38,6 +40,11 @@ std::vector<bool> mark_ambiguous(std::span<const Candidate> candidates) {
     }
   }
   return ambiguous;
+}
+
+VerificationKey share(const VerificationKey& key) {
+  EVP_PKEY_up_ref(key.pkey.get());
+  return {key.kid, key.type, key.thumbprint, key.algorithms, PkeyPointer(key.pkey.get())};
 }
 
 std::string no_usable_key(std::span<const SkippedKey> skipped) {
@@ -90,6 +97,29 @@ shm::Result<KeySet> KeySet::parse(std::string_view text) {
   return set;
 }
 
+void KeySet::keep_missing(const KeySet& before) {
+  const auto has_kid = [&](const VerificationKey& old) {
+    return std::ranges::any_of(keys_, [&](const VerificationKey& key) { return key.kid == old.kid; }) ||
+           std::ranges::any_of(skipped_, [&](const SkippedKey& key) { return key.kid == old.kid; });
+  };
+  for (const VerificationKey& old : before.keys_) {
+    if (old.kid.empty() || proves_by(old.thumbprint) || has_kid(old)) continue;
+    kept_.push_back(share(old));
+  }
+}
+
+KeySet KeySet::without_kept() const {
+  KeySet set;
+  for (const VerificationKey& key : keys_) set.keys_.push_back(share(key));
+  set.skipped_ = skipped_;
+  return set;
+}
+
+bool KeySet::proves_by(const Sha256& thumbprint) const {
+  const auto is_it = [&](const VerificationKey& key) { return key.thumbprint == thumbprint; };
+  return std::ranges::any_of(keys_, is_it) || std::ranges::any_of(kept_, is_it);
+}
+
 std::expected<const VerificationKey*, Reason> KeySet::find(std::optional<std::string_view> kid,
                                                            Algorithm algorithm) const {
   const VerificationKey* found = nullptr;
@@ -104,6 +134,11 @@ std::expected<const VerificationKey*, Reason> KeySet::find(std::optional<std::st
     found = &key;
   }
   if (found != nullptr) return found;
+  if (kid && !kid_known) {
+    for (const VerificationKey& key : kept_) {
+      if (key.kid == *kid && key.serves(algorithm)) return &key;
+    }
+  }
   return std::unexpected(kid_known ? Reason::kAlgorithm : Reason::kUnknownKey);
 }
 

@@ -1,6 +1,8 @@
 // Where the daemon learns the truth about a token.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -12,10 +14,13 @@ namespace authcached {
 struct Query {
   std::string token;           // the bytes that the caller presented; wiped by the owner of the flight
   std::uint64_t deadline_ns;   // CLOCK_MONOTONIC; the answer is of no use later
+  uid_t uid = static_cast<uid_t>(-1);  // who asked first: extra work for a question counts as this one's
 };
 
 // Called exactly once for each resolve, on the loop's thread, never from within resolve itself.
 using Answer = std::move_only_function<void(Proof)>;
+
+class KeySetSource;
 
 class Upstream {
  public:
@@ -27,6 +32,18 @@ class Upstream {
   // True if a token of this shape could be one of ours; checked before any flight, budget or record.
   [[nodiscard]] virtual bool well_formed(std::string_view token) const = 0;
 
+  // Where the keys come from that prove its tokens; null for upstreams without keys.
+  [[nodiscard]] virtual KeySetSource* key_set() const { return nullptr; }
+
+  // False until it knows its keys for the first time: what a predecessor admitted cannot be judged before.
+  [[nodiscard]] virtual bool ready() const { return true; }
+  // Records of a predecessor wait for that (D8); meanwhile clients hear "unavailable". Set and unset by whoever adopts.
+  [[nodiscard]] bool catching_up() const { return catching_up_; }
+  void set_catching_up(bool catching_up) { catching_up_ = catching_up; }
+
+  // What an operator should see to, as one sentence; empty if all is well.
+  [[nodiscard]] virtual std::string complaint() const { return {}; }
+
   // True if the key with this RFC 7638 thumbprint still proves tokens: a record of any other key is not adopted.
   [[nodiscard]] virtual bool has_key(const Sha256& thumbprint) const {
     (void)thumbprint;
@@ -35,6 +52,9 @@ class Upstream {
 
   // One line of state for `authctl upstreams`, as JSON object text.
   [[nodiscard]] virtual std::string state_json() const = 0;
+
+ private:
+  bool catching_up_ = false;
 };
 
 }  // namespace authcached

@@ -143,6 +143,15 @@ Check check_state_database(const HostFacts& facts) {
               "every token was made to revalidate; restore the database or remove what was set aside");
 }
 
+Check check_upstreams(const HostFacts& facts) {
+  const std::string name = "upstreams";
+  if (!facts.daemon) return warn(name, "not known: no daemon answers", "see the daemon check");
+  if (facts.daemon->upstream_complaints.empty()) return ok(name, "every issuer that was asked answered");
+  std::string all;
+  for (const auto& complaint : facts.daemon->upstream_complaints) all += (all.empty() ? "" : "; ") + complaint;
+  return fail(name, all, "authctl upstreams says more: correct the URL, CA, client or secret, or see to the issuer");
+}
+
 Check check_room(const HostFacts& facts) {
   const std::string name = "room";
   if (!facts.directory.exists) return warn(name, "there is no directory to look at", "see the first check");
@@ -196,6 +205,7 @@ std::vector<Check> examine(const HostFacts& facts) {
           check_daemon(facts),
           check_io(facts),
           check_state_database(facts),
+          check_upstreams(facts),
           check_room(facts),
           check_clock_source(facts),
           check_groups(facts)};

@@ -38,6 +38,7 @@ struct DaemonFacts {
   std::string version{};
   std::string io{};                       // "io_uring" or "epoll"
   std::vector<std::string> complaints{};  // of the daemon about its state database
+  std::vector<std::string> upstream_complaints{};  // about key sets and endpoints, as far as it asked them
 };
 
 struct AccessFacts {

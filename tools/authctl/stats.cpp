@@ -10,8 +10,9 @@ std::string render(const boost::json::object& reply) {
   std::string text = "Table\n" + fields_text(object_in(reply, "table")) + "\nDaemon\n" +
                      fields_text(object_in(reply, "daemon")) + "\nProfiles\n" +
                      rows_text(array_in(reply, "profiles"), {"name", "upstream", "state", "id"});
-  for (const auto& complaint : array_in(reply, "complaints"))
-    text += "\nwarning: " + member_text("", complaint) + "\n";
+  for (const std::string_view list : {"complaints", "upstream_complaints"}) {
+    for (const auto& complaint : array_in(reply, list)) text += "\nwarning: " + member_text("", complaint) + "\n";
+  }
   return text;
 }
 

@@ -233,5 +233,31 @@ TEST_F(ConfigEnvironment, OurOwnDatabaseMustBeWritable) {
   EXPECT_TRUE(faulted("sessions.db cannot be written"));
 }
 
+TEST_F(ConfigEnvironment, WhatAnIssuersProfileNamesIsJudgedOffline) {
+  ProfileConfig profile;
+  profile.name = "m";
+  profile.upstream = UpstreamKind::kIntrospection;
+  profile.introspection_url = "https://i.example/introspect";
+  profile.client_id = "rs";
+  profile.client_secret_file = file("secret", 20);
+  ASSERT_EQ(::chmod(profile.client_secret_file.c_str(), 0400), 0);
+  config_.profiles = {profile};
+  EXPECT_EQ(faults(), "");
+  config_.profiles[0].ca_file = file("ca.pem", 20);
+  EXPECT_TRUE(faulted("profile.m.ca_file: " + (root_ / "ca.pem").string() + " holds no certificate in PEM"));
+  config_.profiles[0].ca_file = root_ / "absent.pem";
+  EXPECT_TRUE(faulted("profile.m.ca_file"));
+  config_.profiles[0].ca_file.clear();
+  ASSERT_EQ(::chmod(profile.client_secret_file.c_str(), 0444), 0);
+  EXPECT_TRUE(faulted("can be read by everyone"));
+  config_.profiles[0].client_secret_file = root_ / "absent";
+  EXPECT_TRUE(faulted("profile.m.client_secret_file"));
+  config_.profiles[0].client_auth = ClientAuth::kPrivateKeyJwt;
+  config_.profiles[0].client_key_file = profile.client_secret_file;
+  ASSERT_EQ(::chmod(profile.client_secret_file.c_str(), 0400), 0);
+  EXPECT_TRUE(faulted("holds no private key in PEM"));
+  EXPECT_EQ(faults().find("xxxx"), std::string::npos);  // nothing of the file is quoted
+}
+
 }  // namespace
 }  // namespace authcached

@@ -28,6 +28,22 @@ ProfileConfig sqlite() {
   return profile;
 }
 
+ProfileConfig fetched() {
+  ProfileConfig profile = jwks();
+  profile.jwks_file.clear();
+  return profile;
+}
+
+ProfileConfig asked() {
+  ProfileConfig profile;
+  profile.name = "mobile";
+  profile.upstream = UpstreamKind::kIntrospection;
+  profile.introspection_url = "https://issuer.example/introspect";
+  profile.client_id = "rs";
+  profile.client_secret_file = "/etc/secret";
+  return profile;
+}
+
 ProfileConfig changed(ProfileConfig profile, const std::function<void(ProfileConfig&)>& change) {
   change(profile);
   return profile;
@@ -48,8 +64,29 @@ TEST(ProfileId, EveryPartThatDecidesWhoProvesATokenChangesIt) {
   EXPECT_TRUE(distinct(ProfileConfig{}));
 }
 
+TEST(ProfileId, A6_9_OfAnIssuersEndpointsWhoAsksWhereAndByWhichCertificatesChangesIt) {
+  std::set<std::uint64_t> ids{0, jwks().id(), fetched().id(), asked().id()};
+  const auto distinct = [&ids](const ProfileConfig& profile) { return ids.insert(profile.id()).second; };
+  EXPECT_EQ(ids.size(), 4u);
+  EXPECT_TRUE(distinct(changed(fetched(), [](auto& p) { p.issuer += "/"; })));
+  EXPECT_TRUE(distinct(changed(fetched(), [](auto& p) { p.jwks_url = "https://keys.example/k"; })));
+  EXPECT_TRUE(distinct(changed(fetched(), [](auto& p) { p.ca_file = "/etc/ca.pem"; })));
+  EXPECT_TRUE(distinct(changed(fetched(), [](auto& p) { p.algorithms.pop_back(); })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.introspection_url += "/2"; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.issuer = "https://issuer.example"; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.client_id = "other"; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.client_auth = ClientAuth::kSecretPost; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.client_secret_file = "/etc/other"; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.client_key_file = "/etc/key"; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.ca_file = "/etc/ca.pem"; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.leeway = std::chrono::seconds{1}; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.token_type_required = false; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.signed_answers = true; })));
+  EXPECT_TRUE(distinct(changed(asked(), [](auto& p) { p.signed_answers = true, p.jwks_file = "/etc/keys.json"; })));
+}
+
 TEST(ProfileId, AudienceTimesAndNameLeaveItAlone) {
-  for (const ProfileConfig& profile : {jwks(), sqlite()}) {
+  for (const ProfileConfig& profile : {jwks(), sqlite(), fetched(), asked()}) {
     EXPECT_EQ(changed(profile, [](auto& p) { p.name = "other"; }).id(), profile.id());
     EXPECT_EQ(changed(profile, [](auto& p) { p.audience = {"x", "y"}; }).id(), profile.id());
     EXPECT_EQ(changed(profile, [](auto& p) { p.ttl_max *= 2; }).id(), profile.id());

@@ -129,6 +129,25 @@ TEST_F(Kept, ARecordOfAKeyThatIsGoneIsNot) {
   EXPECT_FALSE(keeps("tok"));
 }
 
+TEST_F(Kept, D8_ARecordWhoseKeysAreNotKnownYetWaitsForThem) {
+  cache.admit("tok", cache.valid());
+  cache.upstream->knows_key = false;
+  cache.upstream->is_ready = false;
+  EXPECT_TRUE(keeps("tok"));
+}
+
+TEST(Admission, A4_15_WhatAKeySetTooOldProvedIsUnavailableAndBecomesNoRecord) {
+  Cache cache;
+  auto proof = cache.valid();
+  proof.keep_until_wall_ns = cache.clock.wall;
+  const auto admitted = cache.admit("tok", proof);
+  EXPECT_EQ(admitted.verdict, Verdict::kUnavailable);
+  EXPECT_EQ(admitted.reason, Reason::kUpstream);
+  EXPECT_EQ(cache.tables.newest().writer.live(), 0u);
+  proof.keep_until_wall_ns = cache.clock.wall + 60 * kSecond;
+  EXPECT_EQ(cache.admit("tok", proof).verdict, Verdict::kValid);
+}
+
 TEST_F(Kept, ARecordThatOutlivesItsProfilesMaximumIsNot) {
   cache.admit("tok", cache.valid());
   cache.clock.monotonic -= 60 * kSecond;

@@ -69,6 +69,10 @@ const std::pair<const char*, Begin> kScans[] = {
      [](Scene& scene, BulkKill::Done done) {
        scene.bulk.other_profiles({scene.stays->id}, std::move(done));
      }},
+    {"of one profile without its key",
+     [](Scene& scene, BulkKill::Done done) {
+       scene.bulk.unproven(scene.profile->id, [](const authcached::Sha256&) { return false; }, std::move(done));
+     }},
 };
 
 TEST(BulkKill, AScanKillsRecordsThatStepBehindItAndSparesTheRest) {
@@ -98,6 +102,14 @@ TEST(BulkKill, AScanKillsRecordsThatStepBehindItAndSparesTheRest) {
     EXPECT_EQ(scene.doomed_alive().size(), 0u);
     EXPECT_EQ(scene.staying_alive(), 500);
   }
+}
+
+TEST(BulkKill, D8_OnlyRecordsOfKeysThatAreGoneDie) {
+  Scene scene;
+  scene.bulk.unproven(scene.profile->id, [](const authcached::Sha256& key) { return key == authcached::sha256("key"); },
+                      [](std::uint64_t killed) { EXPECT_EQ(killed, 0u); });
+  scene.loop_turns.run_all();
+  EXPECT_EQ(scene.doomed_alive().size(), static_cast<std::size_t>(Scene::kDoomed));
 }
 
 TEST(BulkKill, AScanThatAReplacementOvertakesLeavesNothingInEitherGeneration) {

@@ -36,6 +36,19 @@ TEST(RecordLife, B10_EndsAtTheEdgesOfTimeDoNotWrap) {
   EXPECT_EQ(record_life_ns(proof, profile, -1), std::chrono::nanoseconds(profile.ttl_max).count());
 }
 
+TEST(RecordLife, B10_EndsWithWhatProvedIt) {
+  ProfileConfig profile;
+  profile.ttl_max = std::chrono::milliseconds(500);
+  Proof proof = proof_of(Verdict::kValid);
+  proof.expires_wall_ns = 1'000 + 70;
+  proof.keep_until_wall_ns = 1'000 + 9;
+  EXPECT_EQ(record_life_ns(proof, profile, 1'000), 9);
+  proof.keep_until_wall_ns = 1'000 + 90;
+  EXPECT_EQ(record_life_ns(proof, profile, 1'000), 70);
+  proof.keep_until_wall_ns = INT64_MIN;
+  EXPECT_LE(record_life_ns(proof, profile, INT64_MAX), 0);
+}
+
 TEST(RecordLife, B12_ANegativeLivesUntilItsAnswerMayChangeAndIgnoresTheTokensEnd) {
   ProfileConfig profile;
   profile.negative_ttl = std::chrono::milliseconds(2);

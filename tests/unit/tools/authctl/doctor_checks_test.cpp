@@ -64,8 +64,20 @@ TEST(DoctorChecks, AHealthyHostPassesAllInOrder) {
   }
   EXPECT_EQ(names, (std::vector<std::string>{"runtime directory", "table", "tmpfs", "huge pages", "heartbeat",
                                              "time namespace", "daemon", "io backend", "state database",
-                                             "room", "clock source", "groups"}));
+                                             "upstreams", "room", "clock source", "groups"}));
   EXPECT_EQ(exit_of_checks(checks, healthy()), Exit::kYes);
+}
+
+TEST(DoctorChecks, AnUpstreamThatCannotBeAskedFailsAndIsNamed) {
+  HostFacts facts = healthy();
+  facts.daemon->upstream_complaints = {"profile mobile cannot learn about its tokens: op.example does not answer", "profile api has no key set yet: no route"};
+  const auto checks = examine(facts);
+  const auto found = std::ranges::find(checks, "upstreams", &Check::name);
+  ASSERT_NE(found, checks.end());
+  EXPECT_EQ(found->status, Status::kFail);
+  EXPECT_TRUE(found->finding.contains("mobile") && found->finding.contains("no route")) << found->finding;
+  facts.daemon.reset();
+  EXPECT_EQ(status_after("upstreams", [](HostFacts& f) { f.daemon.reset(); }), Status::kWarn);
 }
 
 TEST(DoctorChecks, TheRuntimeDirectoryMustBeItsOwnersAlone) {
