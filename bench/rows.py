@@ -64,6 +64,8 @@ ROWS = [
     Row("attach_ms", "authcache_open to the first hit in a new process, ms"),
     Row("session_miss_over_sqlite", "session misses/s through the socket over a bare SQLite loop", (">=", 0.4)),
     Row("session_miss_per_s", "session misses/s"),
+    Row("auth_face_over_static", "/auth hits/s of the HTTP face over a static 204 of nginx", (">=", 0.4)),
+    Row("auth_request_per_s", "/auth hits/s, on one core"),
     Row("session_create_per_s", "sessions created/s, durable, 1 000 a request"),
 ]
 

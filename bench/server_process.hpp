@@ -24,6 +24,7 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
   ~ServerProcess();
+  [[nodiscard]] pid_t pid() const { return pid_; }
 
   // All of its threads, from now on.
   void run_on(int core) const;

@@ -25,8 +25,11 @@ std::int64_t wall_now_ns() {
 }  // namespace
 
 SessionDaemon::SessionDaemon(std::string program, std::filesystem::path runtime, std::filesystem::path state,
-                             std::uint64_t capacity)
-    : runtime_(std::move(runtime)), state_(std::move(state)), database_(state_ / "sessions.db") {
+                             std::uint64_t capacity, std::string sections)
+    : runtime_(std::move(runtime)),
+      state_(std::move(state)),
+      database_(state_ / "sessions.db"),
+      sections_(std::move(sections)) {
   std::filesystem::create_directory(state_);
   std::filesystem::permissions(state_, std::filesystem::perms::owner_all);
   fill_database();
@@ -57,7 +60,8 @@ void SessionDaemon::write_config(std::uint64_t capacity) const {
       << "runtime_dir = \"" << runtime_.string() << "\"\nstate_dir = \"" << state_.string()
       << "\"\ngroup = \"\"\nadmin_group = \"\"\nlog_level = \"error\"\n[table]\ncapacity = " << capacity
       << "\nheartbeat_timeout = \"2s\"\n[limits]\nmisses_per_second_per_uid = 10000000\n"
-         "miss_burst_per_uid = 10000000\n[profile.sessions]\nupstream = \"sqlite\"\n";
+         "miss_burst_per_uid = 10000000\n[profile.sessions]\nupstream = \"sqlite\"\n"
+      << sections_;
 }
 
 void SessionDaemon::reload(std::uint64_t capacity) const {

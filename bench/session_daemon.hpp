@@ -17,8 +17,9 @@ class SessionDaemon {
   static constexpr std::size_t kSessions = 100'000;
   static constexpr const char* kProfile = "sessions";
 
+  // sections: further ones of the configuration.
   SessionDaemon(std::string program, std::filesystem::path runtime, std::filesystem::path state,
-                std::uint64_t capacity);
+                std::uint64_t capacity, std::string sections = {});
 
   // Asks for every session through the miss socket, 64 questions in flight; ends the program unless all are
   // valid.
@@ -26,6 +27,7 @@ class SessionDaemon {
   // Writes the configuration anew with this capacity and asks for a reload, which replaces the table.
   void reload(std::uint64_t capacity) const;
 
+  [[nodiscard]] pid_t pid() const { return process_->pid(); }
   [[nodiscard]] const std::vector<std::string>& tokens() const { return tokens_; }
   [[nodiscard]] const std::filesystem::path& runtime() const { return runtime_; }
   [[nodiscard]] const std::filesystem::path& database() const { return database_; }
@@ -36,6 +38,7 @@ class SessionDaemon {
   void write_config(std::uint64_t capacity) const;
 
   std::filesystem::path runtime_, state_, database_;
+  std::string sections_;
   std::vector<std::string> tokens_;
   std::unique_ptr<ServerProcess> process_;
 };

@@ -16,6 +16,8 @@
 #include "daemon/cache/take_over.hpp"
 #include "daemon/cache/watch_list.hpp"
 #include "daemon/control/control_handler.hpp"
+#include "daemon/control/face/face.hpp"
+#include "daemon/control/face/table_backend.hpp"
 #include "daemon/control/housekeeping.hpp"
 #include "daemon/control/miss_handler.hpp"
 #include "daemon/control/profile_factory.hpp"
@@ -113,12 +115,17 @@ struct Daemon::Impl {
   std::optional<Housekeeping> housekeeping;
   std::unique_ptr<FrameServer> misses;
   std::unique_ptr<FrameServer> control;
+  std::unique_ptr<TableBackend> face_backend;
+  std::unique_ptr<Face> face;
+  std::unique_ptr<HttpServer> http;
 
   shm::Result<void> start();
   shm::Result<void> take_over(StateDb db, bool set_aside);
   shm::Result<std::unique_ptr<Generation>> first_generation(Predecessors& found, StateDb& db, std::uint64_t after);
   void assemble(StateDb db, std::uint64_t last_change);
   shm::Result<void> listen();
+  shm::Result<void> listen_http(gid_t admins);
+  void configure_http();
   void arm_signals();
   void replace_table();
 };
@@ -294,7 +301,10 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
                             .since_start = since_start,
                             .replacement = &*replacement,
                             .connections = [this] { return misses->connections() + control->connections(); },
-                            .reload = [this](auto done) { reload(*services, config, profiles, factory, std::move(done)); }});
+                            .reload = [this](auto done) {
+                              reload(*services, config, profiles, factory, std::move(done));
+                              configure_http();
+                            }});
   housekeeping.emplace(*services, offsets);
 }
 
@@ -317,7 +327,37 @@ shm::Result<void> Daemon::Impl::listen() {
                                             });
   if (!control_server) return std::unexpected(control_server.error());
   control = std::move(*control_server);
+  return config.http.is_on() ? listen_http(*admins) : shm::Result<void>{};
+}
+
+shm::Result<void> Daemon::Impl::listen_http(gid_t admins) {
+  const auto http_group = config.http.group ? group_id(*config.http.group) : shm::Result<gid_t>(group);
+  if (!http_group) return std::unexpected(http_group.error());
+  face_backend = std::make_unique<TableBackend>(*services);
+  auto made = Face::create(config.http, *face_backend);
+  if (!made) return std::unexpected(made.error());
+  face = std::move(*made);
+  const HttpServerOptions socket{.path = config.http.socket,
+                                 .group = *http_group,
+                                 .admins = admins == static_cast<gid_t>(-1) ? ::getegid() : admins,
+                                 .ipv6 = config.http.ipv6,
+                                 .port = config.http.port,
+                                 .connections_max = config.http.connections,
+                                 .idle_timeout = config.http.idle_timeout,
+                                 .request_timeout = config.http.request_timeout};
+  auto server = HttpServer::listen(*loop, socket, [this](const auto& exchange, const auto& request) { face->handle(exchange, request); });
+  if (!server) return std::unexpected(server.error());
+  http = std::move(*server);
+  services->http_stats = [this] { return face_stats(*face, *http); };
   return {};
+}
+
+void Daemon::Impl::configure_http() {
+  if (!http) return;
+  http->set_timeouts(config.http.idle_timeout, config.http.request_timeout);
+  if (auto taken = face->configure(config.http); !taken) {
+    log_event(LogLevel::kError, "http_clients_kept", {{"error", taken.error().message}});
+  }
 }
 
 void Daemon::Impl::arm_signals() {
@@ -353,6 +393,7 @@ void Daemon::run() {
   impl_->loop->run();
   impl_->misses.reset();
   impl_->control.reset();
+  impl_->http.reset();
   report_suppressed_events();
 }
 

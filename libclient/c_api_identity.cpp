@@ -1,7 +1,7 @@
 // The C ABI's texts: an identity's fields, and the token of an Authorization header.
-#include "libclient/bearer.hpp"
 #include "libclient/c_boundary.hpp"
 #include "libclient/identity_text.hpp"
+#include "shm/bearer.hpp"
 #include "shm/text.hpp"
 
 namespace {
@@ -62,13 +62,13 @@ AUTHCACHE_API int authcache_bearer(const char* header, size_t header_len, const 
     return AUTHCACHE_ERROR_USAGE;
   std::string_view found;
   const auto parsed =
-      client::parse_bearer(header == nullptr ? "" : std::string_view(header, header_len), found);
-  *token = parsed == client::BearerParse::kToken ? found.data() : nullptr;
+      shm::parse_bearer(header == nullptr ? "" : std::string_view(header, header_len), found);
+  *token = parsed == shm::BearerParse::kToken ? found.data() : nullptr;
   *token_len = found.size();
   switch (parsed) {
-    case client::BearerParse::kToken: return AUTHCACHE_OK;
-    case client::BearerParse::kNotBearer: return AUTHCACHE_ERROR_NOT_BEARER;
-    case client::BearerParse::kMalformed: break;
+    case shm::BearerParse::kToken: return AUTHCACHE_OK;
+    case shm::BearerParse::kNotBearer: return AUTHCACHE_ERROR_NOT_BEARER;
+    case shm::BearerParse::kMalformed: break;
   }
   return AUTHCACHE_ERROR_MALFORMED;
 }

@@ -1,5 +1,7 @@
 #include "libclient/lookup.hpp"
 
+#include <algorithm>
+
 #include "libclient/lookup_steps.hpp"
 #include "shm/text.hpp"
 #include "shm/wire.hpp"
@@ -8,6 +10,8 @@ namespace authcache::client {
 namespace {
 
 using A = shm::StdAtomics;
+using shm::Asked;
+using shm::Evaluation;
 using shm::Reason;
 using shm::Verdict;
 
@@ -15,12 +19,13 @@ using shm::Verdict;
 // tell.
 constexpr int kDirectoryTries = 3;
 
-Asked asked_of(const Question& question, const Attachment& table, const Terms& terms) {
+Asked asked_of(const Question& question, const Attachment& table, const Terms& terms,
+               const shm::Thumbprint* thumbprint) {
   return {.scopes = question.requirement->scopes(),
           .permissions = question.requirement->permissions(),
           .audiences = question.requirement->audiences(),
           .defaults = {&table.view, terms.config, terms.profile_entry, terms.default_audiences},
-          .thumbprint = question.thumbprint};
+          .thumbprint = thumbprint};
 }
 
 // Apart, so that a lookup that the bits decide never touches this many pages of stack.
@@ -33,7 +38,7 @@ Asked asked_of(const Question& question, const Attachment& table, const Terms& t
   shm::ColdRecord cold;
   const auto text = shm::read_text(table.view, found.slot, found.record.control, buffer, cold);
   if (!text) return {Verdict::kMiss, Reason::kNone};
-  return evaluate(found.record, terms, asked, text);
+  return shm::evaluate(found.record, terms, asked, text);
 }
 
 bool find_at(const shm::TableView& view, const shm::Key& key, const shm::Place& place,
@@ -83,12 +88,17 @@ template <class KeyOf>
 
 }  // namespace
 
-Evaluation evaluate_in_full(const Attachment& table, Question question, shm::Found found,
+shm::Evaluation evaluate_in_full(const Attachment& table, Question question, shm::Found found,
                             std::uint64_t config, std::uint64_t dictionary) noexcept {
   Terms terms = question.requirement->terms(table, config);
   if (terms.dictionary != dictionary) terms = question.requirement->compile(table, config, dictionary);
-  const Asked asked = asked_of(question, table, terms);
-  const Evaluation by_bits = evaluate(found.record, terms, asked, std::nullopt);
+  shm::Thumbprint proved;
+  if (question.thumbprint != nullptr) {
+    proved.kind = question.thumbprint->kind;
+    std::ranges::copy(question.thumbprint->bytes, proved.bytes.begin());
+  }
+  const Asked asked = asked_of(question, table, terms, question.thumbprint == nullptr ? nullptr : &proved);
+  const Evaluation by_bits = shm::evaluate(found.record, terms, asked, std::nullopt);
   return by_bits.needs_text ? evaluate_with_text(table, found, terms, asked) : by_bits;
 }
 

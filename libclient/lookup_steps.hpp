@@ -5,10 +5,10 @@
 // dictionary - config again - table state. Whoever uses them keeps it.
 #pragma once
 
-#include "libclient/evaluate.hpp"
 #include "libclient/lookup.hpp"
 #include "shm/buckets.hpp"
 #include "shm/coarse_clock.hpp"
+#include "shm/evaluate.hpp"
 
 namespace authcache::client {
 
@@ -22,7 +22,7 @@ inline void refuse(Answer& answer, shm::Verdict verdict, shm::Reason reason) noe
 
 // What the bits leave open. Takes the terms anew, so that a lookup that they decide never has to lay its own
 // out, and copies, so that such a lookup keeps its words in registers.
-[[nodiscard]] Evaluation evaluate_in_full(const Attachment& table, Question question, shm::Found found,
+[[nodiscard]] shm::Evaluation evaluate_in_full(const Attachment& table, Question question, shm::Found found,
                                           std::uint64_t config, std::uint64_t dictionary) noexcept;
 
 void refuse_unknown_profile(const shm::TableView& view, Answer& answer) noexcept;
@@ -35,11 +35,11 @@ void refuse_unknown_profile(const shm::TableView& view, Answer& answer) noexcept
 // word could take a string for bitless that this record holds as a bit (a false refusal), and terms compiled
 // under a newer word than the record's loads saw would be right too, but can't be told from the former by the
 // tag; so exactly the word loaded here is asked for.
-[[gnu::always_inline]] inline Evaluation evaluate_found(const Attachment& table, const Question& question,
+[[gnu::always_inline]] inline shm::Evaluation evaluate_found(const Attachment& table, const Question& question,
                                                         const shm::Found& found, std::uint64_t config,
                                                         const PackedTerms& terms) noexcept {
   const std::uint64_t dictionary = shm::StdAtomics::load_acquire(table.view.header().dictionary);
-  const bool met = terms.dictionary() == dictionary && met_by_bits(found.record, terms, question.thumbprint);
+  const bool met = terms.dictionary() == dictionary && shm::met_by_bits(found.record, terms, question.thumbprint != nullptr);
   if (met) [[likely]]
     return {shm::Verdict::kValid, shm::Reason::kNone};
   return evaluate_in_full(table, question, found, config, dictionary);
@@ -68,7 +68,7 @@ void refuse_unknown_profile(const shm::TableView& view, Answer& answer) noexcept
       shm::StdAtomics::load_acquire(view.profile(config, terms.profile_entry()).state));
   if (state != shm::ProfileState::kCurrent)
     return refuse(answer, shm::Verdict::kUnavailable, shm::Reason::kCatchingUp);
-  const Evaluation evaluation = evaluate_found(table, question, answer.found, config, terms);
+  const shm::Evaluation evaluation = evaluate_found(table, question, answer.found, config, terms);
   answer.verdict = evaluation.verdict;
   answer.reason = evaluation.reason;
   answer.has_record = evaluation.verdict != shm::Verdict::kMiss;

@@ -87,6 +87,47 @@ struct LimitsConfig {
   bool operator==(const LimitsConfig&) const = default;
 };
 
+// Who may use /introspect and /revoke without being of the admin group: [http.client.NAME].
+struct HttpClientConfig {
+  std::string name;
+  std::filesystem::path secret_file;  // holds the SHA-256 of the secret, as hex digits
+  bool may_introspect = false;
+  bool may_revoke = false;
+
+  bool operator==(const HttpClientConfig&) const = default;
+};
+
+// Whose logout tokens are taken for a profile: [http.logout.PROFILE].
+struct HttpLogoutConfig {
+  std::string profile;
+  std::vector<std::string> audience;  // our client ids at the issuer
+
+  bool operator==(const HttpLogoutConfig&) const = default;
+};
+
+enum class HttpIdentity : std::uint8_t { kSubject, kIssuer, kClient, kScopes, kPermissions, kSession };
+enum class HttpEncoding : std::uint8_t { kPlain, kPercent };
+
+// The HTTP face. Without a socket and a port it is off.
+struct HttpConfig {
+  std::filesystem::path socket;                 // listen = "unix:..."
+  std::uint16_t port = 0;                       // listen = "127.0.0.1:..." or "[::1]:..."
+  bool ipv6 = false;
+  std::optional<std::string> group;             // of the socket; absent: Config::group
+  std::vector<std::string> hosts;               // beside those of the loopback
+  std::vector<HttpIdentity> identity{HttpIdentity::kSubject, HttpIdentity::kScopes, HttpIdentity::kClient, HttpIdentity::kIssuer};
+  HttpEncoding encoding = HttpEncoding::kPlain;
+  std::string certificate_header;               // empty: no certificate is taken from anybody
+  std::uint32_t connections = 1'024;
+  std::chrono::milliseconds idle_timeout{75'000};
+  std::chrono::milliseconds request_timeout{5'000};
+  std::vector<HttpClientConfig> clients;
+  std::vector<HttpLogoutConfig> logouts;
+
+  [[nodiscard]] bool is_on() const { return !socket.empty() || port != 0; }
+  bool operator==(const HttpConfig&) const = default;
+};
+
 struct Config {
   std::filesystem::path runtime_dir = "/run/authcache";
   std::filesystem::path state_dir = "/var/lib/authcache";
@@ -95,6 +136,7 @@ struct Config {
   std::string log_level = "info";
   TableConfig table;
   LimitsConfig limits;
+  HttpConfig http;
   std::vector<ProfileConfig> profiles;
 };
 

@@ -234,6 +234,9 @@ void check_environment(const Config& config, std::vector<ConfigFault>& faults) {
   check.directory("runtime_dir", config.runtime_dir);
   check.directory("state_dir", config.state_dir);
   check.table_room(config.runtime_dir, config.table);
+  if (config.http.group) check.group("http.group", *config.http.group);
+  if (!config.http.socket.empty() && config.http.socket.parent_path() != config.runtime_dir) check.directory("http.listen", config.http.socket.parent_path());
+  for (const HttpClientConfig& client : config.http.clients) check.readable_file("http.client." + client.name + ".secret_file", client.secret_file);
   for (const ProfileConfig& profile : config.profiles) check_profile(check, profile);
 }
 

@@ -191,6 +191,14 @@ constexpr Section kSections[] = {
     {"table.", "## [table]",
      "The shared table. A change takes effect at a reload: a new generation is filled while the old one serves."},
     {"limits.", "## [limits]", "Bounds of the daemon. Each protects its memory or its other clients."},
+    {"http.", "## [http]",
+     "The HTTP face, for those who cannot link the SDK: docs/http.md. Off unless `listen` is there."},
+    {"http.client.NAME.", "## [http.client.NAME]",
+     "Who may use /introspect and /revoke, by OAuth client authentication (client_secret_basic or client_secret_post). NAME "
+     "is the client id: 1 to 63 letters, digits, `_`, `.` and `-`. Members of admin_group on the unix socket need none."},
+    {"http.logout.NAME.", "## [http.logout.NAME]",
+     "OpenID Connect back-channel logout: with this section, logout tokens of the issuer of the jwks profile NAME are taken at "
+     "/logout/NAME."},
     {"profile.NAME.", "## [profile.NAME]",
      "One section for each trust configuration, 1 to 64 of them. NAME is what callers put into their "
      "requirement: 1 to "

@@ -45,6 +45,15 @@ inline constexpr ConfigRange<std::chrono::milliseconds> kUpstreamTimeoutRange{
     std::chrono::milliseconds{10}, std::chrono::milliseconds{60'000},
     "below, a healthy upstream looks dead; above, no caller still waits"};
 
+inline constexpr ConfigRange<std::uint32_t> kHttpConnectionsRange{
+    1, 65'536, "each connection holds a descriptor and up to 104 KiB of the daemon"};
+inline constexpr ConfigRange<std::chrono::milliseconds> kHttpIdleTimeoutRange{
+    std::chrono::milliseconds{1'000}, std::chrono::milliseconds{3'600'000},
+    "below, proxies find their connections closed; above, forgotten ones stay"};
+inline constexpr ConfigRange<std::chrono::milliseconds> kHttpRequestTimeoutRange{
+    std::chrono::milliseconds{100}, std::chrono::milliseconds{60'000},
+    "below, a busy proxy is cut off; above, half-sent requests hold their connections"};
+
 inline constexpr ConfigRange<std::chrono::milliseconds> kTtlMaxRange{
     std::chrono::milliseconds{100}, std::chrono::milliseconds{86'400'000},
     "below, hits turn into misses; above, a change upstream that nobody announced is served for days"};
@@ -75,6 +84,12 @@ inline constexpr std::size_t kQueryBytesMax = 16'384;  // a query one can still 
 inline constexpr std::size_t kPathBytesMax = 4'095;    // PATH_MAX without its NUL
 inline constexpr std::size_t kRuntimeDirBytesMax =
     90;  // sun_path is 108: "/authcached.sock" and a NUL must fit
+inline constexpr std::size_t kHttpHostsMax = 64;      // each is compared with every request's
+inline constexpr std::size_t kHttpHostBytesMax = 255;  // RFC 1035 section 2.3.4
+inline constexpr std::size_t kHttpClientsMax = 64;    // operators' tools and resource servers, not users
+inline constexpr std::size_t kHttpClientNameBytesMax = 63;
+inline constexpr std::size_t kHttpFieldNameBytesMax = 64;  // a header field's name that one can still read
+inline constexpr std::size_t kHttpSocketPathBytesMax = 103;  // sun_path is 108: ".new" while it is made, and a NUL
 inline constexpr std::size_t kGroupNameBytesMax = 31;  // what useradd and sysusers accept
 
 }  // namespace authcached

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "daemon/base/config_http.hpp"
+
 namespace authcached {
 
 namespace {
@@ -68,6 +70,30 @@ std::string introspection_text(const ProfileConfig& profile) {
   return profile.signed_answers ? out + key_set_text(profile) : out;
 }
 
+std::string http_text(const HttpConfig& http) {
+  std::string out = "\n[http]\n";
+  if (!http.socket.empty()) out += fmt::format("listen = {}\n", toml_string("unix:" + http.socket.string()));
+  if (http.port != 0) out += fmt::format("listen = \"{}:{}\"\n", http.ipv6 ? "[::1]" : "127.0.0.1", http.port);
+  if (http.group) out += fmt::format("group = {}\n", toml_string(*http.group));
+  if (!http.hosts.empty()) out += fmt::format("hosts = {}\n", toml_strings(http.hosts));
+  std::vector<std::string> identity;
+  for (const HttpIdentity each : http.identity) identity.emplace_back(http_identity_name(each));
+  out += fmt::format("identity = {}\nencoding = \"{}\"\n", toml_strings(identity), http.encoding == HttpEncoding::kPlain ? "plain" : "percent");
+  if (!http.certificate_header.empty()) out += fmt::format("certificate_header = {}\n", toml_string(http.certificate_header));
+  out += fmt::format("connections = {}\nidle_timeout = {}\nrequest_timeout = {}\n", http.connections, duration(http.idle_timeout),
+                     duration(http.request_timeout));
+  for (const HttpClientConfig& client : http.clients) {
+    std::vector<std::string> may;
+    if (client.may_introspect) may.emplace_back("introspect");
+    if (client.may_revoke) may.emplace_back("revoke");
+    out += fmt::format("\n[http.client.{}]\nsecret_file = {}\nmay = {}\n", toml_string(client.name), toml_string(client.secret_file.string()), toml_strings(may));
+  }
+  for (const HttpLogoutConfig& logout : http.logouts) {
+    out += fmt::format("\n[http.logout.{}]\naudience = {}\n", logout.profile, toml_strings(logout.audience));
+  }
+  return out;
+}
+
 std::string profile_text(const ProfileConfig& profile) {
   std::string out = fmt::format("\n[profile.{}]\n", profile.name);
   out += fmt::format("upstream = \"{}\"\n", upstream_name(profile.upstream));
@@ -102,6 +128,7 @@ std::string config_text(const Config& config) {
       "rules = {}\nupstream_timeout = {}\n",
       limits.misses_per_second_per_uid, limits.miss_burst_per_uid, limits.connections, limits.flights, limits.waiters_per_flight,
       limits.rules, duration(limits.upstream_timeout));
+  out += http_text(config.http);
   for (const ProfileConfig& profile : config.profiles) out += profile_text(profile);
   return out;
 }

@@ -2,12 +2,21 @@
 
 #include "daemon/base/config_file.hpp"
 #include "daemon/base/log.hpp"
+#include "daemon/control/face/client_table.hpp"
 
 namespace authcached {
 
 namespace shm = authcache::shm;
 
 namespace {
+
+void keep_http_socket(const HttpConfig& before, HttpConfig& now) {
+  now.socket = before.socket;
+  now.port = before.port;
+  now.ipv6 = before.ipv6;
+  now.group = before.group;
+  now.connections = before.connections;
+}
 
 ReloadReport compare(const Config& before, const Config& now) {
   ReloadReport report;
@@ -19,11 +28,18 @@ ReloadReport compare(const Config& before, const Config& now) {
   note(report.restart_needed, before.group != now.group, "group");
   note(report.restart_needed, before.admin_group != now.admin_group, "admin_group");
   note(report.restart_needed, before.limits.connections != now.limits.connections, "limits.connections");
+  const bool other_socket = before.http.socket != now.http.socket || before.http.port != now.http.port || before.http.ipv6 != now.http.ipv6;
+  note(report.restart_needed, other_socket, "http.listen");
+  note(report.restart_needed, before.http.group != now.http.group, "http.group");
+  note(report.restart_needed, before.http.connections != now.http.connections, "http.connections");
   note(report.changed, before.log_level != now.log_level, "log_level");
   note(report.changed, !(before.table == now.table), "table");
   LimitsConfig limits = now.limits;
   limits.connections = before.limits.connections;
   note(report.changed, !(before.limits == limits), "limits");
+  HttpConfig http = now.http;
+  keep_http_socket(before.http, http);
+  note(report.changed, !(before.http == http), "http");
   note(report.changed, before.profiles != now.profiles, "profile");
   return report;
 }
@@ -35,6 +51,7 @@ void keep_what_needs_a_restart(const Config& before, Config& now) {
   now.group = before.group;
   now.admin_group = before.admin_group;
   now.limits.connections = before.limits.connections;
+  keep_http_socket(before.http, now.http);
 }
 
 }  // namespace
@@ -48,6 +65,12 @@ void reload(Services& services, Config& config, Profiles& profiles, ProfileFacto
   }
   ReloadReport report = compare(config, *next);
   keep_what_needs_a_restart(config, *next);
+  if (config.http.is_on()) {
+    if (const auto clients = ClientTable::load(next->http.clients); !clients) {
+      log_event(LogLevel::kError, "reload_refused", {{"error", clients.error().message}});
+      return done(std::unexpected(clients.error()));
+    }
+  }
   auto made = factory.make(*next, profiles);
   if (!made) {
     log_event(LogLevel::kError, "reload_refused", {{"error", made.error().message}});

@@ -1,6 +1,7 @@
 // What the request handlers work with: references to the parts that the daemon owns. Loop thread only.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <functional>
 #include <string>
 
@@ -38,6 +39,7 @@ struct Services {
   std::int64_t started_boot_ns;
   std::vector<std::string> since_start;         // complaints about what was met at the start
   const Replacement* replacement = nullptr;
+  std::function<boost::json::object()> http_stats = {};  // empty: the HTTP face is off
   std::function<std::size_t()> connections;
   // Keeps the old configuration on error. done runs once the records of profiles no longer current are dead.
   std::function<void(std::move_only_function<void(authcache::shm::Result<ReloadReport>)>)> reload;

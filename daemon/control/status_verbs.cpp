@@ -98,11 +98,13 @@ void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
   for (const std::string& complaint : complaints_of(services)) complaints.emplace_back(complaint);
   json::array upstream_complaints;
   for (const std::string& complaint : upstream_complaints_of(services)) upstream_complaints.emplace_back(complaint);
-  reply({{"table", table_stats(services)},
-         {"daemon", daemon_stats(services)},
-         {"profiles", std::move(profiles)},
-         {"complaints", std::move(complaints)},
-         {"upstream_complaints", std::move(upstream_complaints)}});
+  json::object stats{{"table", table_stats(services)},
+                     {"daemon", daemon_stats(services)},
+                     {"profiles", std::move(profiles)},
+                     {"complaints", std::move(complaints)},
+                     {"upstream_complaints", std::move(upstream_complaints)}};
+  if (services.http_stats) stats["http"] = services.http_stats();
+  reply(std::move(stats));
 }
 
 namespace {

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/asio/awaitable.hpp>
@@ -53,7 +51,6 @@ constexpr std::chrono::seconds kFrameTimeout{5};
 constexpr std::chrono::seconds kWriteTimeout{5};
 constexpr std::chrono::seconds kIdleTimeout{300};
 constexpr std::chrono::milliseconds kAcceptBackoff{100};  // out of descriptors: closing some takes the peers a moment
-constexpr int kBacklog = 1024;                            // a burst of new processes; the kernel caps it at somaxconn
 
 }  // namespace
 
@@ -287,13 +284,11 @@ class FrameConnection final : public Connection, public std::enable_shared_from_
 namespace {
 
 bool take_charge_of(Socket& socket, Peer& peer) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return false;
   // Asio accepts without the flag.
   if (::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC) != 0) return false;
-  peer = {credentials.pid, credentials.uid, credentials.gid};
-  return peer.uid != kOverflowUid;
+  const auto found = peer_of(socket.native_handle());
+  if (found) peer = *found;
+  return found.has_value();
 }
 
 // With no room left, the user who holds the most connections gives one up for a user who would still hold fewer: the
@@ -335,31 +330,6 @@ void welcome(const std::shared_ptr<FrameServer::Impl>& server, Socket socket) {
 asio::awaitable<void> accept_loop(std::shared_ptr<FrameServer::Impl> server);
 asio::awaitable<void> sweep_loop(std::shared_ptr<FrameServer::Impl> server);
 
-authcache::shm::Result<void> bind_path(const FrameServerOptions& options, int fd) {
-  const std::filesystem::path temporary = options.path.string() + ".new";
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (temporary.string().size() >= sizeof address.sun_path) {
-    return authcache::shm::fail(ErrorCode::kUsage, "the path " + temporary.string() + " is too long for a unix socket (107 bytes); choose a shorter runtime_dir");
-  }
-  std::strcpy(address.sun_path, temporary.c_str());
-  ::unlink(temporary.c_str());
-  const mode_t before = ::umask(0177);
-  const int bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  const int bind_error = errno;
-  ::umask(before);
-  if (bound != 0) return authcache::shm::system_error("cannot bind " + temporary.string(), bind_error);
-  if (options.group != static_cast<gid_t>(-1) && ::chown(temporary.c_str(), static_cast<uid_t>(-1), options.group) != 0) {
-    return authcache::shm::system_error("cannot give " + options.path.string() + " to group " + std::to_string(options.group), errno);
-  }
-  if (::chmod(temporary.c_str(), 0660) != 0) return authcache::shm::system_error("cannot chmod " + temporary.string(), errno);
-  if (::listen(fd, kBacklog) != 0) return authcache::shm::system_error("cannot listen on " + temporary.string(), errno);
-  if (::rename(temporary.c_str(), options.path.c_str()) != 0) {
-    return authcache::shm::system_error("cannot rename to " + options.path.string(), errno);
-  }
-  return {};
-}
-
 }  // namespace
 
 FrameServer::FrameServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -381,7 +351,7 @@ std::size_t FrameServer::connections() const { return impl_->open.size(); }
 authcache::shm::Result<std::unique_ptr<FrameServer>> FrameServer::listen(Loop& loop, FrameServerOptions options, Handler handler) {
   authcache::shm::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return authcache::shm::system_error("cannot create a unix socket", errno);
-  if (auto bound = bind_path(options, fd.get()); !bound) return std::unexpected(bound.error());
+  if (auto bound = listen_on_path(fd.get(), options.path, options.group); !bound) return std::unexpected(bound.error());
   auto impl = std::make_shared<Impl>(loop, std::move(options), std::move(handler));
   impl->acceptor.assign(asio::local::stream_protocol(), fd.release());
   asio::co_spawn(loop.context(), accept_loop(impl), asio::detached);

@@ -19,19 +19,11 @@
 #include <string_view>
 
 #include "daemon/io/loop.hpp"
+#include "daemon/io/unix_socket.hpp"
 #include "shm/result.hpp"
 #include "shm/wire.hpp"
 
 namespace authcached {
-
-struct Peer {
-  pid_t pid = 0;
-  uid_t uid = 0;
-  gid_t gid = 0;
-};
-
-// What a foreign user namespace shows: nobody can be told apart there, so nobody is served.
-inline constexpr uid_t kOverflowUid = 65534;
 
 class Connection {
  public:

@@ -1,6 +1,6 @@
 // The Authorization header: whatever the parser takes for a token is what RFC 6750 and RFC 9110 call one,
 // written a second time here; and a token survives being put into a header again.
-#include "libclient/bearer.hpp"
+#include "shm/bearer.hpp"
 
 #include <algorithm>
 
@@ -8,8 +8,8 @@
 
 namespace {
 
-using authcache::client::BearerParse;
-using authcache::client::parse_bearer;
+using authcache::shm::BearerParse;
+using authcache::shm::parse_bearer;
 
 constexpr std::string_view kAlnum = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 

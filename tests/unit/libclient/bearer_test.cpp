@@ -1,4 +1,4 @@
-#include "libclient/bearer.hpp"
+#include "shm/bearer.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 
 namespace {
 
-using authcache::client::BearerParse;
-using authcache::client::parse_bearer;
+using authcache::shm::BearerParse;
+using authcache::shm::parse_bearer;
 
 std::string parsed(std::string_view header) {
   std::string_view token;

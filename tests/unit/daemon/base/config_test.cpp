@@ -169,6 +169,9 @@ std::string fingerprint(const Config& c) {
       add(c.limits.miss_burst_per_uid);
   add(c.limits.connections), add(c.limits.flights), add(c.limits.waiters_per_flight), add(c.limits.rules);
   add(c.limits.upstream_timeout.count());
+  add(c.http.connections), add(c.http.idle_timeout.count()), add(c.http.request_timeout.count());
+  add(static_cast<int>(c.http.encoding)), add(c.http.is_on());
+  for (const HttpIdentity each : c.http.identity) add(static_cast<int>(each));
   for (const ProfileConfig& p : c.profiles) {
     add(static_cast<int>(p.upstream)), add(p.ttl_max.count()), add(p.negative_ttl.count());
     add(p.max_token_lifetime.count()), add(p.leeway.count()), add(p.audience.size());
@@ -215,6 +218,9 @@ TEST(ConfigKeys, EachRangeIsStatedInTheManual) {
       {"limits.waiters_per_flight", range_phrase(kWaitersPerFlightRange)},
       {"limits.rules", range_phrase(kRulesRange)},
       {"limits.upstream_timeout", range_phrase(kUpstreamTimeoutRange)},
+      {"http.connections", range_phrase(kHttpConnectionsRange)},
+      {"http.idle_timeout", range_phrase(kHttpIdleTimeoutRange)},
+      {"http.request_timeout", range_phrase(kHttpRequestTimeoutRange)},
       {"profile.NAME.ttl_max", range_phrase(kTtlMaxRange)},
       {"profile.NAME.negative_ttl", range_phrase(kNegativeTtlRange)},
       {"profile.NAME.max_token_lifetime", range_phrase(kMaxTokenLifetimeRange)},

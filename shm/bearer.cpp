@@ -1,8 +1,8 @@
-#include "libclient/bearer.hpp"
+#include "shm/bearer.hpp"
 
 #include <algorithm>
 
-namespace authcache::client {
+namespace authcache::shm {
 namespace {
 
 constexpr std::string_view kScheme = "bearer";
@@ -44,4 +44,4 @@ BearerParse parse_bearer(std::string_view header, std::string_view& token) noexc
   return BearerParse::kToken;
 }
 
-}  // namespace authcache::client
+}  // namespace authcache::shm

@@ -1,21 +1,16 @@
-#include "libclient/evaluate.hpp"
+#include "shm/evaluate.hpp"
 
 #include "shm/facts.hpp"
 #include "shm/profile_directory.hpp"
 #include "shm/text.hpp"
 
-namespace authcache::client {
+namespace authcache::shm {
 namespace {
-
-using shm::Reason;
-using shm::Verdict;
 
 enum class Met : std::uint8_t { kYes, kNo, kNeedsText };
 
-constexpr std::size_t kThumbprintBytes = 32;
-
 // One branch for all bytes: the time does not tell how many of them matched.
-bool same_thumbprint(const authcache_thumbprint& asked, std::string_view field) {
+bool same_thumbprint(const Thumbprint& asked, std::string_view field) {
   if (field.size() != 1 + kThumbprintBytes) return false;
   auto difference = static_cast<unsigned>(static_cast<std::uint8_t>(field[0])) ^ asked.kind;
   for (std::size_t i = 0; i < kThumbprintBytes; ++i) {
@@ -26,11 +21,11 @@ bool same_thumbprint(const authcache_thumbprint& asked, std::string_view field) 
 
 // A record may carry more than one confirmation; then the request must have proved each, and with one
 // thumbprint it can't have.
-bool confirms(const authcache_thumbprint& asked, std::string_view text) {
-  shm::TextCursor cursor(text);
+bool confirms(const Thumbprint& asked, std::string_view text) {
+  TextCursor cursor(text);
   bool any = false;
   while (const auto item = cursor.next()) {
-    if (item->field != shm::TextField::kConfirmation) continue;
+    if (item->field != TextField::kConfirmation) continue;
     if (!same_thumbprint(asked, item->value)) return false;
     any = true;
   }
@@ -41,7 +36,7 @@ Met confirmation(bool record_is_bound, const Asked& asked, std::optional<std::st
   if (!record_is_bound) {
     // A DPoP proof vouches for the token that names its key; for one that names none it vouches for nothing.
     const bool proved_for_nothing =
-        asked.thumbprint != nullptr && asked.thumbprint->kind == AUTHCACHE_THUMBPRINT_JKT;
+        asked.thumbprint != nullptr && asked.thumbprint->kind == kThumbprintJkt;
     return proved_for_nothing ? Met::kNo : Met::kYes;
   }
   if (asked.thumbprint == nullptr) return Met::kNo;
@@ -51,14 +46,14 @@ Met confirmation(bool record_is_bound, const Asked& asked, std::optional<std::st
 
 bool any_audience_in(const Asked& asked, std::string_view text) {
   for (const std::string& audience : asked.audiences) {
-    if (shm::text_holds(text, shm::TextField::kAudience, audience)) return true;
+    if (text_holds(text, TextField::kAudience, audience)) return true;
   }
   if (!asked.audiences.empty()) return false;
   for (std::uint32_t i = 0; i < asked.defaults.count; ++i) {
     char buffer[256];
     const std::string_view audience =
-        shm::profile_audience(*asked.defaults.view, asked.defaults.config, asked.defaults.entry, i, buffer);
-    if (shm::text_holds(text, shm::TextField::kAudience, audience)) return true;
+        profile_audience(*asked.defaults.view, asked.defaults.config, asked.defaults.entry, i, buffer);
+    if (text_holds(text, TextField::kAudience, audience)) return true;
   }
   return false;
 }
@@ -76,7 +71,7 @@ struct Grants {
   std::uint64_t asked_bits;
   bool without_bit;
   std::span<const std::string> asked;
-  shm::TextField field;
+  TextField field;
 };
 Met grants(std::uint64_t bits, bool more_in_text, const Grants& wanted,
            std::optional<std::string_view> text) {
@@ -85,20 +80,20 @@ Met grants(std::uint64_t bits, bool more_in_text, const Grants& wanted,
   if (!more_in_text) return Met::kNo;
   if (!text) return Met::kNeedsText;
   for (const std::string& grant : wanted.asked) {
-    if (!shm::text_holds(*text, wanted.field, grant)) return Met::kNo;
+    if (!text_holds(*text, wanted.field, grant)) return Met::kNo;
   }
   return Met::kYes;
 }
 
 }  // namespace
 
-Evaluation evaluate(const shm::HotRecord& record, const Terms& terms, const Asked& asked,
+Evaluation evaluate(const HotRecord& record, const Terms& terms, const Asked& asked,
                     std::optional<std::string_view> text) noexcept {
-  const shm::Facts facts = shm::unpack_facts(record.facts);
+  const Facts facts = unpack_facts(record.facts);
   if (facts.verdict == Verdict::kInvalid) return {Verdict::kInvalid, facts.reason};
   if (facts.verdict != Verdict::kValid) return {Verdict::kUnavailable, Reason::kProtocol};
-  const shm::Principals principals = shm::unpack_principals(record.principals);
-  const bool grants_in_text = (facts.flags & shm::kGrantsInText) != 0;
+  const Principals principals = unpack_principals(record.principals);
+  const bool grants_in_text = (facts.flags & kGrantsInText) != 0;
 
   struct Check {
     Met met;
@@ -106,16 +101,16 @@ Evaluation evaluate(const shm::HotRecord& record, const Terms& terms, const Aske
     Reason reason;
   };
   const Check checks[] = {
-      {confirmation((facts.flags & shm::kHasConfirmation) != 0, asked, text), Verdict::kForbidden,
+      {confirmation((facts.flags & kHasConfirmation) != 0, asked, text), Verdict::kForbidden,
        Reason::kConfirmationRequired},
-      {audience(principals.audiences, (facts.flags & shm::kAudienceInText) != 0, terms, asked, text),
+      {audience(principals.audiences, (facts.flags & kAudienceInText) != 0, terms, asked, text),
        Verdict::kInvalid, Reason::kAudience},
       {grants(record.grants, grants_in_text,
-              {terms.scopes, terms.scope_without_bit, asked.scopes, shm::TextField::kScopes}, text),
+              {terms.scopes, terms.scope_without_bit, asked.scopes, TextField::kScopes}, text),
        Verdict::kForbidden, Reason::kScope},
       {grants(
            record.grants, grants_in_text,
-           {terms.permissions, terms.permission_without_bit, asked.permissions, shm::TextField::kPermissions},
+           {terms.permissions, terms.permission_without_bit, asked.permissions, TextField::kPermissions},
            text),
        Verdict::kForbidden, Reason::kPermission},
   };
@@ -126,4 +121,4 @@ Evaluation evaluate(const shm::HotRecord& record, const Terms& terms, const Aske
   return {Verdict::kValid, Reason::kNone};
 }
 
-}  // namespace authcache::client
+}  // namespace authcache::shm

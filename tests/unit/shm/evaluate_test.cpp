@@ -1,4 +1,4 @@
-#include "libclient/evaluate.hpp"
+#include "shm/evaluate.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,10 +7,10 @@
 
 namespace {
 
-using authcache::client::Asked;
-using authcache::client::evaluate;
-using authcache::client::Evaluation;
-using authcache::client::Terms;
+using authcache::shm::Asked;
+using authcache::shm::evaluate;
+using authcache::shm::Evaluation;
+using authcache::shm::Terms;
 using authcache::shm::Reason;
 using authcache::shm::Verdict;
 namespace shm = authcache::shm;
@@ -36,11 +36,9 @@ std::string text(std::initializer_list<std::pair<shm::TextField, std::string>> f
   return std::string(builder.bytes());
 }
 
-authcache_thumbprint thumbprint(std::uint32_t kind, std::uint8_t fill) {
-  authcache_thumbprint made{};
-  made.size = sizeof made;
-  made.kind = kind;
-  std::fill(std::begin(made.bytes), std::end(made.bytes), fill);
+shm::Thumbprint thumbprint(std::uint32_t kind, std::uint8_t fill) {
+  shm::Thumbprint made{.kind = kind, .bytes = {}};
+  made.bytes.fill(fill);
   return made;
 }
 
@@ -129,7 +127,7 @@ TEST(Evaluate, AnAudienceWithoutABitIsLookedForInTheText) {
 
 TEST(Evaluate, A8_1_ABoundTokenIsNeverValidWithoutItsThumbprint) {
   const auto bound = record(0, 0, shm::kHasConfirmation);
-  const auto right = thumbprint(AUTHCACHE_THUMBPRINT_X5T_S256, 7);
+  const auto right = thumbprint(shm::kThumbprintCertificate, 7);
   const std::string field = std::string(1, 2) + std::string(32, 7);
   const std::string with_field = text({{shm::TextField::kConfirmation, field}});
 
@@ -144,14 +142,14 @@ TEST(Evaluate, A8_4_AThumbprintMustMatchInKindAndEveryByte) {
   const auto bound = record(0, 0, shm::kHasConfirmation);
   const std::string field = std::string(1, 2) + std::string(32, 7);
   const std::string with_field = text({{shm::TextField::kConfirmation, field}});
-  const auto other_kind = thumbprint(AUTHCACHE_THUMBPRINT_JKT, 7);
+  const auto other_kind = thumbprint(shm::kThumbprintJkt, 7);
   EXPECT_EQ(evaluate(bound, {}, {.thumbprint = &other_kind}, with_field), kConfirmation);
   for (std::size_t i = 0; i < 32; ++i) {
-    auto wrong = thumbprint(AUTHCACHE_THUMBPRINT_X5T_S256, 7);
+    auto wrong = thumbprint(shm::kThumbprintCertificate, 7);
     wrong.bytes[i] ^= 1;
     EXPECT_EQ(evaluate(bound, {}, {.thumbprint = &wrong}, with_field), kConfirmation) << i;
   }
-  const auto right = thumbprint(AUTHCACHE_THUMBPRINT_X5T_S256, 7);
+  const auto right = thumbprint(shm::kThumbprintCertificate, 7);
   EXPECT_EQ(evaluate(bound, {}, {.thumbprint = &right},
                      text({{shm::TextField::kConfirmation, field.substr(0, 32)}})),
             kConfirmation);
@@ -159,7 +157,7 @@ TEST(Evaluate, A8_4_AThumbprintMustMatchInKindAndEveryByte) {
 
 TEST(Evaluate, TwoConfirmationsAreNotMetByOneThumbprint) {
   const auto bound = record(0, 0, shm::kHasConfirmation);
-  const auto right = thumbprint(AUTHCACHE_THUMBPRINT_X5T_S256, 7);
+  const auto right = thumbprint(shm::kThumbprintCertificate, 7);
   const std::string both = text({{shm::TextField::kConfirmation, std::string(1, 2) + std::string(32, 7)},
                                  {shm::TextField::kConfirmation, std::string(1, 1) + std::string(32, 9)}});
   EXPECT_EQ(evaluate(bound, {}, {.thumbprint = &right}, both), kConfirmation);
@@ -167,15 +165,15 @@ TEST(Evaluate, TwoConfirmationsAreNotMetByOneThumbprint) {
 
 TEST(Evaluate, ATextThatBreaksOffConfirmsNothing) {
   const auto bound = record(0, 0, shm::kHasConfirmation);
-  const auto right = thumbprint(AUTHCACHE_THUMBPRINT_X5T_S256, 7);
+  const auto right = thumbprint(shm::kThumbprintCertificate, 7);
   std::string broken = text({{shm::TextField::kConfirmation, std::string(1, 2) + std::string(32, 7)}});
   broken += "\x0a";
   EXPECT_EQ(evaluate(bound, {}, {.thumbprint = &right}, broken), kConfirmation);
 }
 
 TEST(Evaluate, A8_2_ADpopProofVouchesOnlyForATokenThatNamesItsKey) {
-  const auto jkt = thumbprint(AUTHCACHE_THUMBPRINT_JKT, 7);
-  const auto certificate = thumbprint(AUTHCACHE_THUMBPRINT_X5T_S256, 7);
+  const auto jkt = thumbprint(shm::kThumbprintJkt, 7);
+  const auto certificate = thumbprint(shm::kThumbprintCertificate, 7);
   EXPECT_EQ(evaluate(record(), {}, {.thumbprint = &jkt}, std::nullopt), kConfirmation);
   EXPECT_EQ(evaluate(record(), {}, {.thumbprint = &certificate}, std::nullopt), kValid);
 }
