@@ -110,6 +110,7 @@ struct Daemon::Impl {
   std::optional<Resolver> resolver;
   std::optional<Revoker> revoker;
   std::optional<WatchList> watches;
+  std::optional<ProofDesk> proofs;
   std::optional<Replacement> replacement;
   std::optional<Services> services;
   std::optional<Housekeeping> housekeeping;
@@ -280,6 +281,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
   resolver.emplace(*tables, *admission, clock, config.limits);
   revoker.emplace(*tables, rules, *state, *loop, clock, last_change);
   watches.emplace(*tables, *loop, clock);
+  proofs.emplace(factory.verifiers(), *loop, *resolver, clock, wall);
   resolver->set_fault_hook(options.fault_hook);
   revoker->set_fault_hook(options.fault_hook);
   revoker->set_profiles(profiles);
@@ -294,6 +296,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
                             .resolver = *resolver,
                             .revoker = *revoker,
                             .watches = *watches,
+                            .proofs = *proofs,
                             .config = config,
                             .profiles = profiles,
                             .config_file = options.config_file,

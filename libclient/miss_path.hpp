@@ -24,6 +24,8 @@ class MissPath {
 
   // The text of a record that has none in the table. An empty text means that it is gone.
   Exchanged fetch_text(const shm::Place& place, const Deadline& deadline, std::string& text);
+  // What the daemon says of a DPoP proof. A reply counts only if it names the question.
+  Exchanged ask_proof(const shm::wire::Prove& proof, const Deadline& deadline, shm::wire::ProveReply& reply);
 
  private:
   using Connection = std::unique_ptr<MissConnection>;

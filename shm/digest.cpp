@@ -71,4 +71,13 @@ Digest token_digest(std::uint64_t profile_id, std::string_view token) {
   return digest;
 }
 
+Digest plain_digest(std::string_view bytes) {
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Update(&context, bytes.data(), bytes.size());
+  Digest digest;
+  SHA256_Final(digest.data(), &context);
+  return digest;
+}
+
 }  // namespace authcache::shm

@@ -15,6 +15,8 @@ using Digest = std::array<std::uint8_t, 32>;
 
 [[nodiscard]] Digest token_digest(std::uint64_t profile_id, std::string_view token);
 
+[[nodiscard]] Digest plain_digest(std::string_view bytes);  // SHA-256, of no profile
+
 [[nodiscard]] inline Key key_of(const Digest& digest) {
   Key key;
   // Word by word, as they were stored: a wider load would wait until the stores have reached the cache.

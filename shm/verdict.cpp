@@ -35,6 +35,12 @@ std::string_view reason_name(Reason reason) {
     case Reason::kScope: return "scope";
     case Reason::kPermission: return "permission";
     case Reason::kConfirmationRequired: return "confirmation_required";
+    case Reason::kProofKey: return "proof_key";
+    case Reason::kProofMethod: return "proof_method";
+    case Reason::kProofUrl: return "proof_url";
+    case Reason::kProofToken: return "proof_token";
+    case Reason::kProofNonce: return "proof_nonce";
+    case Reason::kProofReplayed: return "proof_replayed";
     case Reason::kNoTable: return "no_table";
     case Reason::kHeartbeatStale: return "heartbeat_stale";
     case Reason::kTimeNamespace: return "time_namespace";

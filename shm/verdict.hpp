@@ -41,6 +41,14 @@ enum class Reason : std::uint8_t {
   kPermission = 33,
   kConfirmationRequired = 34,  // sender-constrained, and no matching thumbprint was bound
 
+  // with kInvalid, of a DPoP proof (RFC 9449); never in a record. The reasons above are used for it too
+  kProofKey = 48,       // its jwk is missing, private, weak, or of a kind that is not taken
+  kProofMethod = 49,    // htm: made for another method
+  kProofUrl = 50,       // htu: made for another URL, or one of the two is no absolute http(s) URI
+  kProofToken = 51,     // ath: made for another access token
+  kProofNonce = 52,     // without the nonce that the server asked for
+  kProofReplayed = 53,  // used before on this host
+
   // with kUnavailable
   kNoTable = 64,
   kHeartbeatStale = 65,

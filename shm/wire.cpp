@@ -74,6 +74,18 @@ Place take_place(Reader& reader) {
   return place;
 }
 
+std::string_view bytes_of(const Digest& digest) { return {reinterpret_cast<const char*>(digest.data()), digest.size()}; }
+
+Digest take_digest(Reader& reader) {
+  Digest digest{};
+  const std::string_view bytes = reader.take_bytes(digest.size());
+  if (reader.good()) std::memcpy(digest.data(), bytes.data(), digest.size());
+  return digest;
+}
+
+constexpr std::size_t kProveBytes = 44;  // without the texts
+constexpr std::size_t kProveReplyBytes = 72;
+constexpr std::uint8_t kNonceAsked = 1;
 constexpr std::size_t kPlaceBytes = 24;
 constexpr std::size_t kValidateReplyBytes = 48;  // without places
 constexpr std::size_t kValidateBytes = 8;        // without name and token
@@ -207,6 +219,68 @@ std::optional<WatchEnded> decode_watch_ended(std::string_view payload) {
   const bool known = ended.verdict == Verdict::kMiss || ended.verdict == Verdict::kInvalid || ended.verdict == Verdict::kUnavailable;
   if (!reader.done() || !known) return std::nullopt;
   return ended;
+}
+
+void append_prove(std::string& out, std::uint64_t request_id, const Prove& prove) {
+  append_head(out, Type::kProve, request_id,
+              kProveBytes + prove.method.size() + prove.url.size() + prove.nonce.size() + prove.proof.size());
+  put(out, prove.timeout_ms);
+  put(out, static_cast<std::uint8_t>(prove.nonce_asked ? kNonceAsked : 0));
+  put(out, static_cast<std::uint8_t>(prove.method.size()));
+  put(out, static_cast<std::uint16_t>(prove.url.size()));
+  put(out, static_cast<std::uint16_t>(prove.nonce.size()));
+  put(out, std::uint16_t{0});
+  out.append(bytes_of(prove.token));
+  out.append(prove.method);
+  out.append(prove.url);
+  out.append(prove.nonce);
+  out.append(prove.proof);
+}
+
+std::optional<Prove> decode_prove(std::string_view payload) {
+  Reader reader(payload);
+  Prove prove;
+  prove.timeout_ms = reader.take<std::uint32_t>();
+  const auto flags = reader.take<std::uint8_t>();
+  const auto method_bytes = reader.take<std::uint8_t>();
+  const auto url_bytes = reader.take<std::uint16_t>();
+  const auto nonce_bytes = reader.take<std::uint16_t>();
+  (void)reader.take<std::uint16_t>();
+  prove.token = take_digest(reader);
+  prove.nonce_asked = (flags & kNonceAsked) != 0;
+  prove.method = reader.take_bytes(method_bytes);
+  prove.url = reader.take_bytes(url_bytes);
+  prove.nonce = reader.take_bytes(nonce_bytes);
+  prove.proof = reader.take_rest();
+  const bool sound = reader.good() && flags <= kNonceAsked && prove.method.size() <= kMethodBytesMax &&
+                     prove.url.size() <= kUrlBytesMax && prove.nonce.size() <= kNonceBytesMax &&
+                     prove.proof.size() <= kProofBytesMax && (prove.nonce_asked || prove.nonce.empty());
+  if (!sound) return std::nullopt;
+  return prove;
+}
+
+void append_prove_reply(std::string& out, std::uint64_t request_id, const ProveReply& reply) {
+  append_head(out, Type::kProveReply, request_id, kProveReplyBytes);
+  out.append(bytes_of(reply.question));
+  put(out, static_cast<std::uint8_t>(reply.verdict));
+  put(out, static_cast<std::uint8_t>(reply.reason));
+  put(out, std::uint16_t{0});
+  put(out, std::uint32_t{0});
+  out.append(bytes_of(reply.thumbprint));
+}
+
+std::optional<ProveReply> decode_prove_reply(std::string_view payload) {
+  Reader reader(payload);
+  ProveReply reply;
+  reply.question = take_digest(reader);
+  reply.verdict = static_cast<Verdict>(reader.take<std::uint8_t>());
+  reply.reason = static_cast<Reason>(reader.take<std::uint8_t>());
+  (void)reader.take<std::uint16_t>();
+  (void)reader.take<std::uint32_t>();
+  reply.thumbprint = take_digest(reader);
+  const bool known = reply.verdict == Verdict::kValid || reply.verdict == Verdict::kInvalid || reply.verdict == Verdict::kUnavailable;
+  if (!reader.done() || !known) return std::nullopt;
+  return reply;
 }
 
 }  // namespace authcache::shm::wire

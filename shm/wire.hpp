@@ -20,6 +20,12 @@ inline constexpr std::uint16_t kVersion = 1;
 inline constexpr std::size_t kHeadBytes = 16;
 inline constexpr std::size_t kTokenMax = 16 * 1024;        // longer ones are refused by length alone, on both sides
 inline constexpr std::size_t kMissPayloadMax = 20 * 1024;  // a token, a profile name and slack for later members
+// Of a DPoP proof and the request it is for. Servers take a header line and a request line of 8 KiB; a method is a word.
+inline constexpr std::size_t kProofBytesMax = 8 * 1024;
+inline constexpr std::size_t kUrlBytesMax = 8 * 1024;
+inline constexpr std::size_t kMethodBytesMax = 32;
+inline constexpr std::size_t kNonceBytesMax = 256;
+static_assert(kProofBytesMax + kUrlBytesMax + kMethodBytesMax + kNonceBytesMax + 64 <= kMissPayloadMax);
 inline constexpr std::size_t kControlRequestMax = 1 << 20;
 inline constexpr std::size_t kControlReplyMax = 4 << 20;
 inline constexpr std::size_t kPlacesMax = 2;               // a current generation and its successor
@@ -38,6 +44,8 @@ enum class Type : std::uint16_t {
   kWatch = 8,
   kUnwatch = 9,
   kWatchEnded = 10,
+  kProve = 11,
+  kProveReply = 12,
   kControl = 16,
   kControlReply = 17,
 };
@@ -93,5 +101,28 @@ struct WatchEnded {
 };
 void append_watch_ended(std::string& out, std::uint64_t watch, const WatchEnded& ended);
 [[nodiscard]] std::optional<WatchEnded> decode_watch_ended(std::string_view payload);
+
+// Whether a DPoP proof is good for one request, and used for the first time. The access token itself stays where it is: its
+// hash is all that a proof names.
+struct Prove {
+  std::uint32_t timeout_ms = 0;
+  bool nonce_asked = false;
+  Digest token{};  // SHA-256 of the access token
+  std::string_view method;
+  std::string_view url;
+  std::string_view nonce;
+  std::string_view proof;
+};
+void append_prove(std::string& out, std::uint64_t request_id, const Prove& prove);
+[[nodiscard]] std::optional<Prove> decode_prove(std::string_view payload);
+
+struct ProveReply {
+  Digest question{};  // SHA-256 of the payload that this answers
+  Verdict verdict = Verdict::kUnavailable;  // kValid, kInvalid or kUnavailable
+  Reason reason = Reason::kNone;
+  Digest thumbprint{};  // kValid only: RFC 7638, of the proof's key; else zeros
+};
+void append_prove_reply(std::string& out, std::uint64_t request_id, const ProveReply& reply);
+[[nodiscard]] std::optional<ProveReply> decode_prove_reply(std::string_view payload);
 
 }  // namespace authcache::shm::wire

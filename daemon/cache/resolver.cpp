@@ -38,6 +38,12 @@ void Resolver::set_limits(const LimitsConfig& limits) {
   budget_.set_limits(limits.misses_per_second_per_uid, limits.miss_burst_per_uid);
 }
 
+bool Resolver::charge(uid_t uid) {
+  const bool has = budget_.take(uid, clock_.monotonic_ns());
+  if (!has) ++counters_.over_budget;
+  return has;
+}
+
 void Resolver::refuse(const shm::Digest& digest, Verdict verdict, Reason reason, Reply& reply) const {
   shm::wire::ValidateReply answer;
   answer.digest = digest;
@@ -58,6 +64,8 @@ void Resolver::validate(const std::shared_ptr<const Profile>& profile, std::stri
     ++counters_.rejected;
     return refuse(digest, Verdict::kInvalid, Reason::kMalformed, reply);
   }
+  // What a predecessor proved by keys that are not known yet is nobody's answer: the record may be of one that went.
+  if (profile->upstream->catching_up()) return refuse(digest, Verdict::kUnavailable, Reason::kCatchingUp, reply);
   if (answer_from_table(digest, reply)) return;
   if (const auto flight = flights_.find(digest); flight != flights_.end()) {
     if (flight->second->waiters.size() >= limits_.waiters_per_flight || waiting_ >= kWaitersMax) {
@@ -69,8 +77,7 @@ void Resolver::validate(const std::shared_ptr<const Profile>& profile, std::stri
     ++waiting_;
     return;
   }
-  if (!budget_.take(uid, clock_.monotonic_ns())) {
-    ++counters_.over_budget;
+  if (!charge(uid)) {
     return refuse(digest, Verdict::kUnavailable, Reason::kOverBudget, reply);
   }
   if (flights_.size() >= limits_.flights || waiting_ >= kWaitersMax) {

@@ -37,6 +37,9 @@ class Resolver {
   // Answers exactly once, now or later. The token's bytes are copied only if a flight begins, and wiped when it ends.
   void validate(const std::shared_ptr<const Profile>& profile, std::string_view token, uid_t uid, Reply reply);
 
+  // Takes from this uid's budget for work that is no question of a token but costs as much; false: it is used up.
+  [[nodiscard]] bool charge(uid_t uid);
+
   void set_limits(const LimitsConfig& limits);
   void set_fault_hook(FaultHook hook) { fault_ = std::move(hook); }
   [[nodiscard]] const ResolverCounters& counters() const { return counters_; }

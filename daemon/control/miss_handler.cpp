@@ -70,6 +70,17 @@ void unwatch(Services& services, Connection& connection, std::uint64_t watch_num
   services.watches.remove(connection, watch_number);
 }
 
+void prove(Services& services, const std::shared_ptr<Connection>& connection, std::uint64_t request_id, std::string_view payload) {
+  if (!wire::decode_prove(payload)) return refuse(*connection, request_id, "a prove frame that its own lengths do not explain, or over a limit");
+  services.proofs.prove(payload, connection->peer().uid, [weak = std::weak_ptr(connection), request_id](const wire::ProveReply& answer) {
+    const auto alive = weak.lock();
+    if (!alive) return;
+    std::string frame;
+    wire::append_prove_reply(frame, request_id, answer);
+    alive->send(frame);
+  });
+}
+
 }  // namespace
 
 void handle_miss_frame(Services& services, const std::shared_ptr<Connection>& connection, const wire::Head& head, std::string_view payload) {
@@ -80,6 +91,7 @@ void handle_miss_frame(Services& services, const std::shared_ptr<Connection>& co
     case wire::Type::kText: return text(services, *connection, head.request_id, payload);
     case wire::Type::kWatch: return watch(services, connection, head.request_id, payload);
     case wire::Type::kUnwatch: return unwatch(services, *connection, head.request_id, payload);
+    case wire::Type::kProve: return prove(services, connection, head.request_id, payload);
     default: return refuse(*connection, head.request_id, "a frame type that this socket does not take");
   }
 }

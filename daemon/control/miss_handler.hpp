@@ -1,4 +1,4 @@
-// The requests of authcached.sock: hello, validate, text, watch, unwatch. Loop thread only.
+// The requests of authcached.sock: hello, validate, text, watch, unwatch, prove. Loop thread only.
 #pragma once
 
 #include "daemon/control/services.hpp"

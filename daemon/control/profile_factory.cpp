@@ -29,7 +29,7 @@ ProfileFactory::ProfileFactory(Loop& loop, const Clock& clock) : loop_(loop), cl
   for (int i = 0; i < kVerifyThreads; ++i) pool_.push_back(std::make_unique<Worker>("verify"));
 }
 
-std::vector<Executor*> ProfileFactory::pool() const {
+std::vector<Executor*> ProfileFactory::verifiers() const {
   std::vector<Executor*> pool;
   for (const auto& worker : pool_) pool.push_back(worker.get());
   return pool;
@@ -61,11 +61,11 @@ shm::Result<std::shared_ptr<KeySetSource>> ProfileFactory::make_key_set(const Pr
 shm::Result<std::shared_ptr<Upstream>> ProfileFactory::make_issuer_upstream(const ProfileConfig& profile) {
   auto keys = make_key_set(profile);
   if (!keys) return std::unexpected(keys.error());
-  if (profile.upstream == UpstreamKind::kJwks) return std::make_shared<JwksUpstream>(profile, std::move(*keys), pool(), loop_, clock_);
+  if (profile.upstream == UpstreamKind::kJwks) return std::make_shared<JwksUpstream>(profile, std::move(*keys), verifiers(), loop_, clock_);
   // Its own client: keys that cannot be fetched must not open the breaker of the endpoint, nor the other way round.
   auto client = make_profile_client(profile, loop_, resolver_, clock_);
   if (!client) return std::unexpected(client.error());
-  auto upstream = IntrospectionUpstream::open(profile, std::move(*client), std::move(*keys), pool(), reader_, loop_, clock_);
+  auto upstream = IntrospectionUpstream::open(profile, std::move(*client), std::move(*keys), verifiers(), reader_, loop_, clock_);
   if (!upstream) return std::unexpected(upstream.error());
   return std::shared_ptr<Upstream>(std::move(*upstream));
 }

@@ -21,12 +21,13 @@ class ProfileFactory {
   ProfileFactory(Loop& loop, const Clock& clock);
 
   [[nodiscard]] authcache::shm::Result<Profiles> make(const Config& config, const Profiles& before);
+  // The threads that check signatures; they live as long as this.
+  [[nodiscard]] std::vector<Executor*> verifiers() const;
 
  private:
   authcache::shm::Result<std::shared_ptr<KeySetSource>> make_key_set(const ProfileConfig& profile);
   authcache::shm::Result<std::shared_ptr<KeySetSource>> make_https_key_set(const ProfileConfig& profile);
   authcache::shm::Result<std::shared_ptr<Upstream>> make_issuer_upstream(const ProfileConfig& profile);
-  [[nodiscard]] std::vector<Executor*> pool() const;
   authcache::shm::Result<std::shared_ptr<Upstream>> make_upstream(const ProfileConfig& profile, const Config& config);
 
   Loop& loop_;

@@ -8,6 +8,7 @@
 #include "daemon/base/config.hpp"
 #include "daemon/cache/admission.hpp"
 #include "daemon/cache/oversize_texts.hpp"
+#include "daemon/cache/proof_desk.hpp"
 #include "daemon/cache/resolver.hpp"
 #include "daemon/cache/revoker.hpp"
 #include "daemon/cache/rule_set.hpp"
@@ -33,6 +34,7 @@ struct Services {
   Resolver& resolver;
   Revoker& revoker;
   WatchList& watches;
+  ProofDesk& proofs;
   const Config& config;
   const Profiles& profiles;
   std::string config_file;

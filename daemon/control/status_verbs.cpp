@@ -61,6 +61,7 @@ json::object table_stats(const Services& services) {
 
 json::object daemon_stats(const Services& services) {
   const ResolverCounters& counters = services.resolver.counters();
+  const ProofCounters& proofs = services.proofs.counters();
   return {{"version", kVersion},
           {"pid", ::getpid()},
           {"uptime_ns", services.clock.boot_ns() - services.started_boot_ns},
@@ -79,7 +80,13 @@ json::object daemon_stats(const Services& services) {
           {"oversize_text_bytes", services.texts.bytes()},
           {"watches", services.watches.active()},
           {"watches_ended", services.watches.counters().ended},
-          {"watches_refused", services.watches.counters().refused}};
+          {"watches_refused", services.watches.counters().refused},
+          {"proofs", proofs.asked},
+          {"proofs_taken", proofs.taken},
+          {"proofs_replayed", proofs.replayed},
+          {"proofs_refused", proofs.refused},
+          {"proofs_not_judged", proofs.not_judged},
+          {"proofs_remembered", services.proofs.remembered()}};
 }
 
 std::string profile_id_text(std::uint64_t id) { return hex({reinterpret_cast<const char*>(&id), sizeof id}); }

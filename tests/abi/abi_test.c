@@ -14,6 +14,11 @@ _Static_assert(AUTHCACHE_OK == 0 && AUTHCACHE_ERROR_USAGE == -1 && AUTHCACHE_ERR
 _Static_assert(AUTHCACHE_REASON_CRITICAL == 16 && AUTHCACHE_REASON_SCOPE == 32 &&
                    AUTHCACHE_REASON_PROTOCOL == 75,
                "reasons are ABI");
+_Static_assert(AUTHCACHE_REASON_PROOF_KEY == 48 && AUTHCACHE_REASON_PROOF_REPLAYED == 53, "reasons are ABI");
+_Static_assert(sizeof(authcache_dpop_proof) == 120, "a DPoP proof is 120 bytes");
+_Static_assert(offsetof(authcache_dpop_proof, size) == 0 && offsetof(authcache_dpop_proof, proof) == 8 &&
+                   offsetof(authcache_dpop_proof, nonce) == 72,
+               "the members of a DPoP proof stand where they stood");
 _Static_assert(AUTHCACHE_FIELD_SUBJECT == 1 && AUTHCACHE_FIELD_CLAIMS == 9, "fields are ABI");
 _Static_assert(sizeof(authcache_identity) == 128, "an identity is 128 bytes");
 _Static_assert(sizeof(authcache_options) == 24, "options are 24 bytes");
@@ -89,6 +94,18 @@ static void call_without_a_table(authcache_client* client) {
   CHECK(answers[0].identity.size == sizeof(authcache_identity));
   CHECK(authcache_collect(client, answers, 2) == 0);
   CHECK(authcache_cancel(client, 1) == AUTHCACHE_ERROR_NOT_FOUND);
+  authcache_dpop_proof proof = AUTHCACHE_DPOP_PROOF_INIT;
+  int reason = 0;
+  CHECK(proof.size == sizeof proof && proof.nonce == NULL);
+  CHECK(authcache_dpop_verify(client, &proof, 100, &thumbprint, &reason) == AUTHCACHE_ERROR_USAGE);
+  proof.proof = "a.b.c";
+  proof.proof_len = 5;
+  proof.method = proof.url = proof.token = "x";
+  proof.method_len = proof.url_len = proof.token_len = 1;
+  CHECK(authcache_dpop_verify(client, &proof, 100, &thumbprint, &reason) == AUTHCACHE_UNAVAILABLE);
+  CHECK(reason == AUTHCACHE_REASON_DAEMON_UNREACHABLE && thumbprint.kind == 0);
+  CHECK(authcache_requirement_bind(requirement, &thumbprint, &bound) == AUTHCACHE_ERROR_USAGE);
+  CHECK(authcache_thumbprint_of_certificate("x", 1, &thumbprint) == AUTHCACHE_ERROR_MALFORMED);
 
   authcache_status_info status = AUTHCACHE_STATUS_INIT;
   CHECK(authcache_status(client, &status) == AUTHCACHE_OK);

@@ -85,6 +85,31 @@ void require_watch_ended(std::string_view payload, std::uint64_t id) {
   FUZZ_REQUIRE(payload_of(frame, wire::Type::kWatchEnded, id) == payload);
 }
 
+void require_prove(std::string_view payload, std::uint64_t id) {
+  const auto prove = wire::decode_prove(payload);
+  if (!prove) return;
+  FUZZ_REQUIRE(prove->proof.size() <= wire::kProofBytesMax && prove->url.size() <= wire::kUrlBytesMax);
+  FUZZ_REQUIRE(prove->method.size() <= wire::kMethodBytesMax && prove->nonce.size() <= wire::kNonceBytesMax);
+  FUZZ_REQUIRE(prove->nonce_asked || prove->nonce.empty());
+  std::string frame;
+  wire::append_prove(frame, id, *prove);
+  std::string wanted(payload);
+  wanted[10] = wanted[11] = '\0';  // reserved
+  FUZZ_REQUIRE(payload_of(frame, wire::Type::kProve, id) == wanted);
+}
+
+void require_prove_reply(std::string_view payload, std::uint64_t id) {
+  const auto reply = wire::decode_prove_reply(payload);
+  if (!reply) return;
+  using authcache::shm::Verdict;
+  FUZZ_REQUIRE(reply->verdict == Verdict::kValid || reply->verdict == Verdict::kInvalid || reply->verdict == Verdict::kUnavailable);
+  std::string frame;
+  wire::append_prove_reply(frame, id, *reply);
+  std::string wanted(payload);
+  for (std::size_t reserved = 34; reserved < 40; ++reserved) wanted[reserved] = '\0';
+  FUZZ_REQUIRE(payload_of(frame, wire::Type::kProveReply, id) == wanted);
+}
+
 void require_any_frame(std::string_view payload, std::uint64_t id) {
   Bytes bytes(payload);
   const auto type = static_cast<wire::Type>(bytes.take<std::uint16_t>());
@@ -124,6 +149,8 @@ FUZZ_TARGET(wire) {
   const auto id = bytes.take<std::uint64_t>();
   const std::string_view payload = bytes.rest();
   // The first kinds keep their bytes, so that what was found for them stays what it was.
+  if (kind == 252) return require_prove(payload, id);
+  if (kind == 253) return require_prove_reply(payload, id);
   if (kind == 254) return require_watch(payload, id);
   if (kind == 255) return require_watch_ended(payload, id);
   switch (kind % 6) {

@@ -118,6 +118,18 @@ TEST_F(Installed, TheCppExampleBuildsAndJudgesTokens) {
   EXPECT_EQ(ran.out, "valid alice\nforbidden scope\n");
 }
 
+// The checks themselves are in dpop_test.cpp.
+TEST_F(Installed, TheDpopExampleBuildsAndTellsABoundTokenFromAnother) {
+  const fs::path program = build("c++ -std=c++17", "dpop.cpp");
+  const std::string bearer = scene.issuer.es256();
+  const std::string bound = scene.issuer.es256(scene.issuer.claims().set("cnf", R"({"jkt":")" + base64url(std::string(32, 'k')) + "\"}"));
+  const std::string request = "GET https://api.example/ ";
+  const Ran ran = run_program({program.string(), "api"}, request + bearer + " a.b.c\n" + request + bound + " a.b\n" + request + "x.y.z a.b.c\n",
+                              environment());
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(ran.out, "401 invalid_token (bound to no key)\n401 invalid_dpop_proof (malformed)\n401 invalid_token (malformed)\n");
+}
+
 TEST_F(Installed, TheWebSocketExampleAnswersMessagesAndClosesWhatIsRevoked) {
   const fs::path program = build("c++ -std=c++20", "websocket.cpp");
   const authcache::shm::UniqueFd said = text_file("");

@@ -1,5 +1,7 @@
 // The provider changes its keys: new ones come, old ones go, while tokens are in use and while the daemon is down.
 #include <atomic>
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 #include <thread>
 
 #include "tests/provider/support/provider_test.hpp"
@@ -61,9 +63,16 @@ TEST_F(ProviderKeys, InventedKidsCostOneConditionalFetch_A2_11_A4_13) {
 }
 
 TEST_F(ProviderKeys, AWithdrawnKeyTakesItsTokensWithItAlsoAfterARestart_A4_14_D12) {
-  start();
-  const std::string old = provider_->issue(kEs256Api);
+  // Another profile trusts one of the keys by a file, where it stays.
+  const boost::json::object withdrawn = provider_->tell("keys", {{"alg", "RS256"}});
+  const auto copy = daemon_->scratch("copy.json");
+  write_file(copy, boost::json::serialize(provider_->tell("keys", {{"alg", "ES256"}})));
+  start({.more = "\n[profile.copy]\nupstream = \"jwks\"\nissuer = \"" + provider_->issuer() + "\"\naudience = [\"" + std::string(kEs256Api) +
+                 "\"]\nalgorithms = [\"ES256\"]\njwks_file = \"" + copy.string() + "\"\n"});
+  const std::string old = provider_->issue(kEs256Api), old_rsa = provider_->issue(kRs256Api);
   ASSERT_EQ(validate("jwt", old), "valid");
+  ASSERT_EQ(validate("jwt", old_rsa), "valid");
+  ASSERT_EQ(validate("copy", old), "valid");
   provider_->tell("rotate", {{"drop", true}});
   const std::string fresh = provider_->issue(kEs256Api);
   ASSERT_EQ(validate("jwt", fresh), "valid");  // whose key was looked for: the first set without the old ones
@@ -71,16 +80,24 @@ TEST_F(ProviderKeys, AWithdrawnKeyTakesItsTokensWithItAlsoAfterARestart_A4_14_D1
   // The second look follows within the cooldown.
   EXPECT_TRUE(eventually([&] { return lookup("jwt", old) != "valid"; }, seconds(35)));
   EXPECT_EQ(validate("jwt", old), "invalid/unknown_key");
+  EXPECT_NE(lookup("jwt", old_rsa), "valid");
   EXPECT_EQ(lookup("jwt", fresh), "valid");
-  // One rule for each of the three kinds of key that the daemon could use.
-  const auto rules = [&] { return daemon_->authctl({"revocations", "list"}).out; };
-  EXPECT_TRUE(eventually([&] { return rules().contains("key"); })) << rules();
+  // A rule for the keys of RS256 and EdDSA; none for the one that another profile's key set still proves by.
+  const auto rules = [&] { return daemon_->authctl({"revocations", "list", "--json"}).json().at("rules").as_array(); };
+  EXPECT_TRUE(eventually([&] { return rules().size() == 2; })) << daemon_->authctl({"revocations", "list"}).out;
+  for (const auto& rule : rules()) EXPECT_EQ(rule.at("kind").as_string(), "key");
+  EXPECT_EQ(validate("copy", old), "valid");
   EXPECT_TRUE(daemon_->logs("withdrawn by the issuer"));
   ASSERT_EQ(daemon_->stop(), 0);
   daemon_->start(DaemonProcess::First::kNo);
   reader_.emplace(daemon_->runtime_dir());
   EXPECT_TRUE(becomes_valid("jwt", fresh));
   EXPECT_EQ(validate("jwt", old), "invalid/unknown_key");
+  // A late server that publishes it once more does not bring it back: the rule stands.
+  boost::json::object stale = provider_->tell("keys", {{"alg", "RS256"}});
+  stale.at("keys").as_array().push_back(withdrawn.at("keys").as_array().at(0));
+  provider_->tell("lie", {{"path", "/jwks"}, {"body", boost::json::serialize(stale)}});
+  EXPECT_EQ(validate("jwt", old_rsa), "invalid/revoked");
 }
 
 TEST_F(ProviderKeys, RecordsOutliveARestartOnceTheKeysAreKnownAgainAndThoseOfALostKeyDoNot_D8) {

@@ -91,11 +91,14 @@ function tell(outgoing, lie) {
   outgoing.end(lie.fill ? lie.fill.repeat(lie.times) : lie.body ?? '');
 }
 
+function publicKeys() {
+  const secretMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi'];
+  return state.keys.map((key) => Object.fromEntries(Object.entries(key).filter(([name]) => !secretMembers.includes(name))));
+}
+
 // The provider sends its key set without a word on caching; others do not.
 function keySet(incoming, outgoing) {
-  const secretMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi'];
-  const keys = state.keys.map((key) => Object.fromEntries(Object.entries(key).filter(([name]) => !secretMembers.includes(name))));
-  const body = JSON.stringify({ keys });
+  const body = JSON.stringify({ keys: publicKeys() });
   const tag = `"${createHash('sha256').update(body).digest('base64url')}"`;
   const headers = { 'content-type': 'application/jwk-set+json', etag: tag, ...jwksHeaders };
   if (incoming.headers['if-none-match'] === tag) {
@@ -148,6 +151,7 @@ const commands = {
     answer = makeProvider(`https://127.0.0.1:${state.port}`).callback();
     return {};
   },
+  keys({ alg }) { return { keys: publicKeys().filter((key) => key.alg === alg) }; },
   jwks_headers({ headers }) { jwksHeaders = headers; return {}; },
   lie({ path, ...lie }) { lies[path] = lie; return {}; },
   honest() { for (const path of Object.keys(lies)) delete lies[path]; return {}; },

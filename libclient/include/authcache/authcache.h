@@ -73,6 +73,13 @@ typedef enum authcache_reason {
   AUTHCACHE_REASON_SCOPE = 32,
   AUTHCACHE_REASON_PERMISSION = 33,
   AUTHCACHE_REASON_CONFIRMATION_REQUIRED = 34,
+  /* with AUTHCACHE_INVALID, from authcache_dpop_verify */
+  AUTHCACHE_REASON_PROOF_KEY = 48,
+  AUTHCACHE_REASON_PROOF_METHOD = 49,
+  AUTHCACHE_REASON_PROOF_URL = 50,
+  AUTHCACHE_REASON_PROOF_TOKEN = 51,
+  AUTHCACHE_REASON_PROOF_NONCE = 52,
+  AUTHCACHE_REASON_PROOF_REPLAYED = 53,
   /* with AUTHCACHE_UNAVAILABLE */
   AUTHCACHE_REASON_NO_TABLE = 64,
   AUTHCACHE_REASON_HEARTBEAT_STALE = 65,
@@ -296,6 +303,53 @@ AUTHCACHE_API int authcache_cancel(authcache_client* client, uint64_t question);
  * expired meanwhile; validate the token again. */
 AUTHCACHE_API int authcache_identity_text(authcache_client* client, const authcache_identity* identity,
                                           authcache_field field, char* buffer, size_t size);
+
+/* ---- tokens bound to a key: DPoP and mutual TLS ---- */
+
+/* The thumbprint x5t#S256 of a client certificate (RFC 8705 section 3.1), for authcache_requirement_bind. Pass the
+ * certificate that the TLS connection of this request was authenticated with: its DER, or its PEM text if that holds
+ * exactly one certificate and nothing else but white space (an escaped header value is to be unescaped first). At most
+ * 64 KiB. That the handshake proved the key is for the caller to know; issuer, dates and names are not looked at, since
+ * the token names this very certificate. OK; MALFORMED: neither of the two, and the thumbprint is unusable; USAGE,
+ * MEMORY. No client is needed; any thread; not for signal handlers. */
+AUTHCACHE_API int authcache_thumbprint_of_certificate(const void* certificate, size_t len,
+                                                      authcache_thumbprint* thumbprint);
+
+/* One DPoP proof (RFC 9449) and the request that it came with. No text need end in NUL; all belong to the caller. */
+typedef struct authcache_dpop_proof {
+  uint32_t size;
+  uint32_t reserved_flags; /* 0 */
+  const char* proof;       /* the value of the request's one DPoP header; that there is one is for the caller to see */
+  size_t proof_len;
+  const char* method; /* of the request, as it was sent: compared byte for byte */
+  size_t method_len;
+  const char* url; /* that the client sent the request to, absolute (http or https); query and fragment may be there
+                      and are not compared. Build it from what the client must have meant: your own public scheme and
+                      name, not an unchecked Host header */
+  size_t url_len;
+  const char* token; /* the access token of the same request */
+  size_t token_len;
+  const char* nonce; /* that you asked for (RFC 9449 section 9); NULL: none is asked for */
+  size_t nonce_len;
+  uint64_t reserved[4];
+} authcache_dpop_proof;
+#define AUTHCACHE_DPOP_PROOF_INIT                                                                      \
+  { (uint32_t)sizeof(authcache_dpop_proof), 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, {0, 0, 0, 0} }
+
+/* Has the daemon check a proof as RFC 9449 section 4.3 says, and that it is used for the first time on this host. Blocks
+ * for at most timeout_ms milliseconds (0: AUTHCACHE_UNAVAILABLE at once).
+ *   AUTHCACHE_VALID        the proof is good, for this request and this token, and counts as used from now on.
+ *                          *thumbprint is that of its key. This says nothing of the token: bind the thumbprint
+ *                          (authcache_requirement_bind) and validate the token with the bound requirement, which is
+ *                          AUTHCACHE_VALID only if the token is bound to this key
+ *   AUTHCACHE_INVALID      401 invalid_dpop_proof; with reason proof_nonce 401 use_dpop_nonce
+ *   AUTHCACHE_UNAVAILABLE  cannot tell: 503. The proof may be used up: the client makes a new one for its next attempt.
+ *                          Reason catching_up: it may have been used before the daemon started, seconds ago
+ * Unless AUTHCACHE_VALID, *thumbprint is zeros, which cannot be bound. *reason may be NULL, else it gets an
+ * authcache_reason. USAGE: the proof's size is not set, a text is NULL, timeout_ms is negative. MEMORY. Any thread; not
+ * for signal handlers. */
+AUTHCACHE_API int authcache_dpop_verify(authcache_client* client, const authcache_dpop_proof* proof, int timeout_ms,
+                                        authcache_thumbprint* thumbprint, int* reason);
 
 /* ---- pins: the same token again, message after message ---- */
 

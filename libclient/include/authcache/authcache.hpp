@@ -45,9 +45,19 @@ class Thumbprint {
   static Thumbprint x5t_s256(const std::uint8_t (&bytes)[32]) noexcept {
     return {AUTHCACHE_THUMBPRINT_X5T_S256, bytes};
   }
+  // Of a TLS client certificate, DER or PEM; empty if it is neither. See authcache_thumbprint_of_certificate.
+  static std::optional<Thumbprint> of_certificate(std::string_view certificate) noexcept {
+    Thumbprint made;
+    const void* const bytes = certificate.data() == nullptr ? "" : certificate.data();
+    const int result = authcache_thumbprint_of_certificate(bytes, certificate.size(), &made.thumbprint_);
+    if (result != AUTHCACHE_OK) return std::nullopt;
+    return made;
+  }
   const authcache_thumbprint* get() const noexcept { return &thumbprint_; }
 
  private:
+  friend class Client;
+  Thumbprint() noexcept { thumbprint_.size = static_cast<std::uint32_t>(sizeof thumbprint_); }
   Thumbprint(std::uint32_t kind, const std::uint8_t (&bytes)[32]) noexcept {
     thumbprint_.size = static_cast<std::uint32_t>(sizeof thumbprint_);
     thumbprint_.kind = kind;
@@ -102,6 +112,15 @@ class BoundRequirement {
  private:
   authcache_bound_requirement storage_{};
   bool bound_ = false;
+};
+
+// A DPoP proof and the request that it came with: see authcache_dpop_proof.
+struct DpopProof {
+  std::string_view proof{};
+  std::string_view method{};
+  std::string_view url{};
+  std::string_view token{};
+  std::optional<std::string_view> nonce{};  // that the server asked for
 };
 
 // What was decided and which record it rests on.
@@ -237,6 +256,33 @@ class Client {
   // False if its answer was collected, or there is no such question.
   bool cancel(std::uint64_t question) noexcept {
     return authcache_cancel(handle_.get(), question) == AUTHCACHE_OK;
+  }
+
+  // The key that the proof shows, for a BoundRequirement; empty unless the proof is good and used for the first time, and
+  // then *verdict and *reason say why. See authcache_dpop_verify.
+  std::optional<Thumbprint> verify_dpop(const DpopProof& proof, std::chrono::milliseconds timeout, Verdict* verdict = nullptr,
+                                        authcache_reason* reason = nullptr) noexcept {
+    authcache_dpop_proof raw = AUTHCACHE_DPOP_PROOF_INIT;
+    raw.proof = data_of(proof.proof);
+    raw.proof_len = proof.proof.size();
+    raw.method = data_of(proof.method);
+    raw.method_len = proof.method.size();
+    raw.url = data_of(proof.url);
+    raw.url_len = proof.url.size();
+    raw.token = data_of(proof.token);
+    raw.token_len = proof.token.size();
+    if (proof.nonce) {
+      raw.nonce = data_of(*proof.nonce);
+      raw.nonce_len = proof.nonce->size();
+    }
+    const auto timeout_ms = timeout.count() > INT32_MAX ? INT32_MAX : static_cast<int>(timeout.count());
+    Thumbprint made;
+    int number = 0;
+    const int result = authcache_dpop_verify(handle_.get(), &raw, timeout_ms, &made.thumbprint_, &number);
+    if (verdict != nullptr) *verdict = static_cast<Verdict>(result);
+    if (reason != nullptr) *reason = static_cast<authcache_reason>(number);
+    if (result != AUTHCACHE_VALID) return std::nullopt;
+    return made;
   }
 
   // Empty if it can't be pinned: *verdict says what a lookup would say now.

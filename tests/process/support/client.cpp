@@ -44,6 +44,41 @@ std::string Client::ask(const Question& question, bool may_ask_daemon) {
   return authcache_verdict_name(verdict) + (reason.empty() ? "" : "/" + reason);
 }
 
+std::string Client::prove(const Shown& shown) {
+  authcache_dpop_proof proof = AUTHCACHE_DPOP_PROOF_INIT;
+  proof.proof = shown.proof.data();
+  proof.proof_len = shown.proof.size();
+  proof.method = shown.method.data();
+  proof.method_len = shown.method.size();
+  proof.url = shown.url.data();
+  proof.url_len = shown.url.size();
+  proof.token = shown.token.data();
+  proof.token_len = shown.token.size();
+  if (!shown.nonce.empty()) {
+    proof.nonce = shown.nonce.data();
+    proof.nonce_len = shown.nonce.size();
+  }
+  int number = 0;
+  const int verdict = authcache_dpop_verify(client_, &proof, shown.timeout_ms, &thumbprint_, &number);
+  const std::string reason = authcache_reason_name(number);
+  return authcache_verdict_name(verdict) + (reason.empty() ? "" : "/" + reason);
+}
+
+std::string Client::validate_shown(const Question& question) {
+  authcache_bound_requirement bound;
+  (void)authcache_requirement_bind(requirement(question), &thumbprint_, &bound);
+  identity_ = AUTHCACHE_IDENTITY_INIT;
+  const int verdict = authcache_validate(client_, question.token.data(), question.token.size(), &bound.requirement,
+                                         question.timeout_ms, &identity_);
+  const std::string reason = verdict < 0 ? "" : authcache_reason_name(identity_.reason);
+  return authcache_verdict_name(verdict) + (reason.empty() ? "" : "/" + reason);
+}
+
+std::string Client::validate_with_certificate(const Question& question, const std::string& certificate) {
+  (void)authcache_thumbprint_of_certificate(certificate.data(), certificate.size(), &thumbprint_);
+  return validate_shown(question);
+}
+
 std::string Client::subject() {
   char text[512];
   const int bytes = authcache_identity_text(client_, &identity_, AUTHCACHE_FIELD_SUBJECT, text, sizeof text);

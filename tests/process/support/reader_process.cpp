@@ -38,6 +38,17 @@ Question decode(const std::string& message) {
   return question;
 }
 
+Shown decode_shown(const std::string& message) {
+  std::istringstream lines(message.substr(1));
+  Shown shown;
+  std::string timeout;
+  for (std::string* each : {&shown.proof, &shown.method, &shown.url, &shown.token, &shown.nonce, &timeout}) {
+    std::getline(lines, *each);
+  }
+  shown.timeout_ms = std::stoi(timeout);
+  return shown;
+}
+
 std::string fork_and_validate(Client& client, const Question& question) {
   std::array<int, 2> ends{};
   if (::pipe(ends.data()) != 0) return "no pipe";
@@ -60,6 +71,8 @@ std::string answer_to(Client& client, const std::string& message) {
   switch (message[0]) {
     case 'L': return client.lookup(decode(message));
     case 'V': return client.validate(decode(message));
+    case 'P': return client.prove(decode_shown(message));
+    case 'B': return client.validate_shown(decode(message));
     case 'F': return fork_and_validate(client, decode(message));
     case 'S': return client.subject();
     case 'R': return client.refused();
@@ -140,14 +153,20 @@ ReaderProcess::~ReaderProcess() {
   ::waitpid(pid_, nullptr, 0);
 }
 
-std::string ReaderProcess::ask(char what, const Question& question) {
-  const std::string message = encode(what, question);
+std::string ReaderProcess::encode_shown(const Shown& shown) {
+  return "P" + shown.proof + '\n' + shown.method + '\n' + shown.url + '\n' + shown.token + '\n' + shown.nonce + '\n' +
+         std::to_string(shown.timeout_ms) + '\n';
+}
+
+std::string ReaderProcess::ask(char what, const Question& question) { return send(encode(what, question)); }
+
+std::string ReaderProcess::send(const std::string& message) {
   if (::send(channel_.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0) return "the reader is gone";
   std::string answer(kMessageMax, '\0');
   pollfd ready{channel_.get(), POLLIN, 0};
   if (::poll(&ready, 1, 60'000) != 1) return "the reader hangs";
   const ssize_t got = ::recv(channel_.get(), answer.data(), answer.size(), 0);
-  if (got <= 0 && what != 'R') return "the reader is gone";
+  if (got <= 0 && message[0] != 'R') return "the reader is gone";
   answer.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
   return answer;
 }

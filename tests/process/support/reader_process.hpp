@@ -28,6 +28,8 @@ class ReaderProcess {
 
   [[nodiscard]] std::string lookup(const Question& question) { return ask('L', question); }
   [[nodiscard]] std::string validate(const Question& question) { return ask('V', question); }
+  [[nodiscard]] std::string prove(const Shown& shown) { return send(encode_shown(shown)); }
+  [[nodiscard]] std::string validate_shown(const Question& question) { return ask('B', question); }
   // Forks in the reader, which has sockets open by then, and lets that child ask: "its answer|the reader's
   // own".
   [[nodiscard]] std::string fork_and_validate(const Question& question) { return ask('F', question); }
@@ -37,7 +39,9 @@ class ReaderProcess {
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
+  static std::string encode_shown(const Shown& shown);
   std::string ask(char what, const Question& question);
+  std::string send(const std::string& message);
 
   pid_t pid_ = -1;
   authcache::shm::UniqueFd channel_;

@@ -163,6 +163,81 @@ TEST(Wire, B20_HostileLengthsAndVerdictsAreRefused) {
   }
 }
 
+Prove prove_with(std::string_view proof) {
+  Prove prove{.timeout_ms = 0x0102, .nonce_asked = true, .token = {}, .method = "GET", .url = "https://a/", .nonce = "n-1", .proof = proof};
+  for (std::size_t i = 0; i < prove.token.size(); ++i) prove.token[i] = static_cast<std::uint8_t>(i + 1);
+  return prove;
+}
+
+TEST(Wire, AProofAndItsReplyReadBack) {
+  for (const std::string_view proof : {std::string_view("a.b.c"), std::string_view()}) {
+    std::string frame;
+    append_prove(frame, 9, prove_with(proof));
+    EXPECT_EQ(head_of(frame).type, Type::kProve);
+    EXPECT_EQ(head_of(frame).size, frame.size() - kHeadBytes);
+    const std::string payload = payload_of(frame);
+    const auto prove = decode_prove(payload);
+    ASSERT_TRUE(prove);
+    EXPECT_EQ(prove->timeout_ms, 0x0102U);
+    EXPECT_TRUE(prove->nonce_asked);
+    EXPECT_EQ(prove->token, prove_with(proof).token);
+    EXPECT_EQ(prove->method, "GET");
+    EXPECT_EQ(prove->url, "https://a/");
+    EXPECT_EQ(prove->nonce, "n-1");
+    EXPECT_EQ(prove->proof, proof);
+  }
+  for (const Verdict verdict : {Verdict::kValid, Verdict::kInvalid, Verdict::kUnavailable}) {
+    ProveReply reply{.question = prove_with("").token, .verdict = verdict, .reason = Reason::kProofReplayed, .thumbprint = {}};
+    reply.thumbprint.fill(7);
+    std::string frame;
+    append_prove_reply(frame, 9, reply);
+    EXPECT_EQ(head_of(frame).type, Type::kProveReply);
+    const auto read = decode_prove_reply(payload_of(frame));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->question, reply.question);
+    EXPECT_EQ(read->verdict, verdict);
+    EXPECT_EQ(read->reason, Reason::kProofReplayed);
+    EXPECT_EQ(read->thumbprint, reply.thumbprint);
+  }
+}
+
+TEST(Wire, B20_AProofsHostileLengthsAreRefused) {
+  std::string frame;
+  append_prove(frame, 1, prove_with("p"));
+  const std::string good = payload_of(frame);
+  for (std::size_t size = 0; size < good.size() - 1; ++size) EXPECT_FALSE(decode_exactly(decode_prove, good.substr(0, size))) << size;
+  const auto edited = [&](std::size_t at, int value) {
+    std::string payload = good;
+    payload[at] = static_cast<char>(value);
+    return decode_exactly(decode_prove, payload);
+  };
+  EXPECT_FALSE(edited(4, 2)) << "a flag that is not known";
+  EXPECT_FALSE(edited(4, 0)) << "a nonce that is not asked for";
+  EXPECT_FALSE(edited(5, 33)) << "a method beyond the frame";
+  EXPECT_FALSE(edited(7, 0x7f));
+  EXPECT_FALSE(edited(9, 0x7f));
+  for (const auto& [method, url, nonce, proof] :
+       {std::tuple{33U, 1U, 1U, 1U}, std::tuple{1U, 8193U, 1U, 1U}, std::tuple{1U, 1U, 257U, 1U}, std::tuple{1U, 1U, 1U, 8193U}}) {
+    const std::string text(9'000, 'x');
+    Prove large = prove_with(std::string_view(text).substr(0, proof));
+    large.method = std::string_view(text).substr(0, method);
+    large.url = std::string_view(text).substr(0, url);
+    large.nonce = std::string_view(text).substr(0, nonce);
+    std::string bytes;
+    append_prove(bytes, 1, large);
+    EXPECT_FALSE(decode_exactly(decode_prove, payload_of(bytes)));
+  }
+  std::string reply;
+  append_prove_reply(reply, 1, {});
+  for (int verdict = 0; verdict < 256; ++verdict) {
+    std::string payload = payload_of(reply);
+    payload[32] = static_cast<char>(verdict);
+    EXPECT_EQ(decode_exactly(decode_prove_reply, payload), verdict == 0 || verdict == 2 || verdict == 4) << verdict;
+  }
+  EXPECT_FALSE(decode_exactly(decode_prove_reply, payload_of(reply) + "x"));
+  EXPECT_FALSE(decode_exactly(decode_prove_reply, payload_of(reply).substr(1)));
+}
+
 TEST(Wire, B20_RandomBytesNeverLeadOut) {
   authcache::shm_test::Numbers numbers(3);
   for (int i = 0; i < 20'000; ++i) {
@@ -172,6 +247,8 @@ TEST(Wire, B20_RandomBytesNeverLeadOut) {
     EXPECT_TRUE(!decode_exactly(decode_validate_reply, bytes) || bytes.size() >= 48);
     decode_exactly(decode_text_request, bytes);
     decode_exactly(decode_hello_reply, bytes);
+    EXPECT_TRUE(!decode_exactly(decode_prove, bytes) || bytes.size() >= 44);
+    EXPECT_TRUE(!decode_exactly(decode_prove_reply, bytes) || bytes.size() == 72);
   }
 }
 

@@ -27,6 +27,9 @@ const std::string kSessions = "[profile.sessions]\n";
 const std::string kJwks =
     "[profile.api]\nupstream = \"jwks\"\nissuer = \"https://i.example\"\njwks_file = \"/etc/k.json\"\n"
     "algorithms = [\"ES256\"]\naudience = [\"api\"]\n";
+const std::string kAsked =
+    "[profile.m]\nupstream = \"introspection\"\nintrospection_url = \"https://i.example/i\"\nclient_id = \"rs\"\n"
+    "client_secret_file = \"/etc/s\"\n";
 
 ParsedConfig parse(std::string_view text) { return parse_config(text, "test.toml"); }
 
@@ -134,6 +137,11 @@ TEST(ConfigKeys, TheParserReadsExactlyTheDocumentedKeys) {
   EXPECT_EQ(documented.size(), bound.size());
 }
 
+std::string without_line(std::string text, std::string_view key) {
+  const std::size_t begin = text.find(key);
+  return text.erase(begin, text.find('\n', begin) + 1 - begin);
+}
+
 // The key set to its documented default, in the smallest file where it may stand.
 std::string file_with_default(const ConfigKey& key) {
   const bool bare =
@@ -146,7 +154,9 @@ std::string file_with_default(const ConfigKey& key) {
   if (dot == std::string_view::npos) return line + "\n" + kSessions;
   const std::string_view section = key.name.substr(0, dot);
   if (section != "profile.NAME") return "[" + std::string(section) + "]\n" + line + "\n" + kSessions;
+  if (key.name.contains(".introspection_") || key.name.ends_with("client_auth")) return kAsked + line + "\n";
   if (key.name.ends_with("leeway") || key.name.ends_with("token_type")) return kJwks + line + "\n";
+  if (key.name.ends_with("jwks_max_stale")) return without_line(kJwks, "jwks_file") + line + "\n";
   if (key.name.ends_with("key_encoding"))
     return kSessions + "database = \"/d\"\nquery = \"?1\"\n" + line + "\n";
   return kSessions + line + "\n";
@@ -176,6 +186,7 @@ std::string fingerprint(const Config& c) {
     add(static_cast<int>(p.upstream)), add(p.ttl_max.count()), add(p.negative_ttl.count());
     add(p.max_token_lifetime.count()), add(p.leeway.count()), add(p.audience.size());
     add(static_cast<int>(p.token_type)), add(static_cast<int>(p.key_encoding));
+    add(p.jwks_max_stale.count()), add(p.token_type_required), add(p.signed_answers), add(static_cast<int>(p.client_auth));
     all += "|" + p.issuer + "|" + p.jwks_file.string() + "|" + p.database.string() + "|" + p.query;
   }
   return all;
@@ -224,7 +235,8 @@ TEST(ConfigKeys, EachRangeIsStatedInTheManual) {
       {"profile.NAME.ttl_max", range_phrase(kTtlMaxRange)},
       {"profile.NAME.negative_ttl", range_phrase(kNegativeTtlRange)},
       {"profile.NAME.max_token_lifetime", range_phrase(kMaxTokenLifetimeRange)},
-      {"profile.NAME.leeway", range_phrase(kLeewayRange)}};
+      {"profile.NAME.leeway", range_phrase(kLeewayRange)},
+      {"profile.NAME.jwks_max_stale", range_phrase(kJwksMaxStaleRange)}};
   std::size_t seen = 0;
   for (const ConfigKey& key : config_keys()) {
     const auto phrase = phrases.find(key.name);

@@ -130,6 +130,25 @@ TEST(Resolver, AFlightBegunBeforeAFlushLeavesNothingThatCounts) {
   EXPECT_EQ(cache.upstream->asked.size(), 1u) << "and the next one asks anew";
 }
 
+TEST(Resolver, D8_WhileAProfileCatchesUpNothingOfItIsAnswered) {
+  Cache cache;
+  Late late;
+  late.ask(cache, "tok");
+  cache.upstream->answer(cache.valid());
+  ASSERT_EQ(ask(cache, "tok").at(0).verdict, Verdict::kValid);
+  cache.upstream->set_catching_up(true);
+  for (const char* token : {"tok", "another"}) {
+    const auto replies = ask(cache, token);
+    ASSERT_EQ(replies.size(), 1u);
+    EXPECT_EQ(replies[0].verdict, Verdict::kUnavailable);
+    EXPECT_EQ(replies[0].reason, Reason::kCatchingUp);
+    EXPECT_EQ(replies[0].place_count, 0);
+  }
+  EXPECT_TRUE(cache.upstream->asked.empty());
+  cache.upstream->set_catching_up(false);
+  EXPECT_EQ(ask(cache, "tok").at(0).verdict, Verdict::kValid);
+}
+
 TEST(Resolver, B15_UnavailableIsToldToEachWaiterAndStoredNowhere) {
   Cache cache;
   Late late;
