@@ -61,6 +61,8 @@ ROWS = [
     Row("syscalls_per_hit", "system calls for each hit", ("<=", 0)),
     Row("allocs_per_hit", "allocations for each hit", ("<=", 0)),
     Row("lookups_lost_during_replace", "good records not answered valid while the table is replaced, of all lookups", ("<=", 1e-4)),
+    Row("requests_waiting_on_refresh", "requests that waited for the refresh of a good record: 1 000 tokens in use over 10 deadlines", ("<=", 0)),
+    Row("hot_tokens_missed", "lookups of those that found no record, of all", ("<=", 0)),
     Row("attach_ms", "authcache_open to the first hit in a new process, ms"),
     Row("session_miss_over_sqlite", "session misses/s through the socket over a bare SQLite loop", (">=", 0.4)),
     Row("session_miss_per_s", "session misses/s"),

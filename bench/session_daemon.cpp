@@ -25,10 +25,11 @@ std::int64_t wall_now_ns() {
 }  // namespace
 
 SessionDaemon::SessionDaemon(std::string program, std::filesystem::path runtime, std::filesystem::path state,
-                             std::uint64_t capacity, std::string sections)
+                             std::uint64_t capacity, std::string profile_lines, std::string sections)
     : runtime_(std::move(runtime)),
       state_(std::move(state)),
       database_(state_ / "sessions.db"),
+      profile_lines_(std::move(profile_lines)),
       sections_(std::move(sections)) {
   std::filesystem::create_directory(state_);
   std::filesystem::permissions(state_, std::filesystem::perms::owner_all);
@@ -61,7 +62,7 @@ void SessionDaemon::write_config(std::uint64_t capacity) const {
       << "\"\ngroup = \"\"\nadmin_group = \"\"\nlog_level = \"error\"\n[table]\ncapacity = " << capacity
       << "\nheartbeat_timeout = \"2s\"\n[limits]\nmisses_per_second_per_uid = 10000000\n"
          "miss_burst_per_uid = 10000000\n[profile.sessions]\nupstream = \"sqlite\"\n"
-      << sections_;
+      << profile_lines_ << sections_;
 }
 
 void SessionDaemon::reload(std::uint64_t capacity) const {

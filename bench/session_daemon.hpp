@@ -17,9 +17,9 @@ class SessionDaemon {
   static constexpr std::size_t kSessions = 100'000;
   static constexpr const char* kProfile = "sessions";
 
-  // sections: further ones of the configuration.
+  // profile_lines: further lines of its profile; sections: further ones of the configuration.
   SessionDaemon(std::string program, std::filesystem::path runtime, std::filesystem::path state,
-                std::uint64_t capacity, std::string sections = {});
+                std::uint64_t capacity, std::string profile_lines = {}, std::string sections = {});
 
   // Asks for every session through the miss socket, 64 questions in flight; ends the program unless all are
   // valid.
@@ -38,6 +38,7 @@ class SessionDaemon {
   void write_config(std::uint64_t capacity) const;
 
   std::filesystem::path runtime_, state_, database_;
+  std::string profile_lines_;
   std::string sections_;
   std::vector<std::string> tokens_;
   std::unique_ptr<ServerProcess> process_;

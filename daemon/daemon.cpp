@@ -12,6 +12,7 @@
 #include "daemon/base/log.hpp"
 #include "daemon/base/notify.hpp"
 #include "daemon/base/version.hpp"
+#include "daemon/cache/refresher.hpp"
 #include "daemon/cache/state_writer.hpp"
 #include "daemon/cache/take_over.hpp"
 #include "daemon/cache/watch_list.hpp"
@@ -108,6 +109,7 @@ struct Daemon::Impl {
   std::optional<Admission> admission;
   std::optional<StateWriter> state;
   std::optional<Resolver> resolver;
+  std::optional<Refresher> refresher;
   std::optional<Revoker> revoker;
   std::optional<WatchList> watches;
   std::optional<ProofDesk> proofs;
@@ -279,6 +281,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
   tables->set_clock_offsets(offsets.wall_ns, offsets.boot_ns);
   state.emplace(std::move(db), state_worker, *loop);
   resolver.emplace(*tables, *admission, clock, config.limits);
+  refresher.emplace(*tables, *admission, *resolver, profiles, clock, wall);
   revoker.emplace(*tables, rules, *state, *loop, clock, last_change);
   watches.emplace(*tables, *loop, clock);
   proofs.emplace(factory.verifiers(), *loop, *resolver, clock, wall);
@@ -294,6 +297,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
                             .rules = rules,
                             .admission = *admission,
                             .resolver = *resolver,
+                            .refresher = *refresher,
                             .revoker = *revoker,
                             .watches = *watches,
                             .proofs = *proofs,

@@ -41,6 +41,7 @@ class Eviction {
   void moved(std::uint64_t from, std::uint64_t to) { history_[to] = history_[from]; }
   void evicted(std::uint64_t slot, const Key& key);
   void used(std::uint64_t slot);  // the hand found its hint set; the slot may be dead
+  [[nodiscard]] Moment unused_for(std::uint64_t slot) const { return age(history_[slot].last_used); }
 
   // One round: begin, show some slots, ask. Empty if none was shown.
   void begin_round();

@@ -97,6 +97,7 @@ void TableWriter::move(std::uint64_t from, std::uint64_t to) {
   move_record(view(), from, to);
   store_way(view(), peek(to).key, to);
   if (recency_ != nullptr) recency_[to] = recency_[from];
+  used_since_proof_[to] = used_since_proof_[from];
   eviction_.moved(from, to);
   A::store_relaxed(view().header().moved, A::load_relaxed(view().header().moved) + 1);
   if (observer_ != nullptr) observer_->moved(from, to);
@@ -159,6 +160,7 @@ std::uint64_t TableWriter::step_hand() {
 void TableWriter::take_hint(std::uint64_t slot) {
   if (!used_lately(slot)) return;
   recency_[slot] = 0;
+  used_since_proof_[slot] = true;
   eviction_.used(slot);
 }
 

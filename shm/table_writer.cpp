@@ -23,7 +23,8 @@ struct TableWriter::Laid {
 TableWriter::TableWriter(TableFile file)
     : file_(std::move(file)),
       text_area_(file_.view.geometry.text_bytes),
-      eviction_(file_.view.geometry.slots, file_.view.geometry.capacity) {}
+      eviction_(file_.view.geometry.slots, file_.view.geometry.capacity),
+      used_since_proof_(file_.view.geometry.slots) {}
 TableWriter::TableWriter(TableWriter&&) noexcept = default;
 TableWriter& TableWriter::operator=(TableWriter&&) noexcept = default;
 TableWriter::~TableWriter() = default;
@@ -109,6 +110,7 @@ std::optional<Place> TableWriter::insert(const RecordSpec& spec, std::uint64_t n
   publish_record(view(), *slot, laid.hot, laid.cold, laid.text);
   store_way(view(), spec.key, *slot);
   if (recency_ != nullptr) recency_[*slot] = 0;  // what was used here was another record
+  used_since_proof_[*slot] = false;
   eviction_.placed(*slot, spec.key, before);
   ++live_;
   A::store_relaxed(view().header().live, live_);
@@ -153,6 +155,21 @@ bool TableWriter::find(const Key& key, Found& out) const {
   const BucketPair pair = buckets_of(key, view().secret.data(), view().geometry.buckets);
   return shm::find(view(), key, pair, likely_slot(view(), key, pair), out);
 }
+
+bool TableWriter::extend(const Place& place, std::uint64_t deadline_ns) {
+  if (place.generation != view().generation || place.slot >= view().geometry.slots) return false;
+  const std::uint64_t deadline = deadline_ns > view().tick_ns ? deadline_ns - view().tick_ns : 0;
+  if (!extend_deadline(view().slot(place.slot), place.sequence, deadline)) return false;
+  bump(view().header().extended);
+  return true;
+}
+
+void TableWriter::forget_uses(std::uint64_t slot) {
+  take_hint(slot);
+  used_since_proof_[slot] = false;
+}
+
+std::uint16_t TableWriter::unused_for(std::uint64_t slot) const { return used_lately(slot) ? 0 : eviction_.unused_for(slot); }
 
 std::uint64_t TableWriter::kill_negatives() {
   std::uint64_t kills = 0;

@@ -96,6 +96,14 @@ class TableWriter {
   void kill_at(std::uint64_t slot, SlotState dead);
   [[nodiscard]] bool find(const Key& key, Found& out) const;
   [[nodiscard]] HotRecord peek(std::uint64_t slot) const;  // the words as they stand
+  // Stores a later deadline (the writer takes the one tick off) into the record that stands at this place. False if another
+  // stands there now, or its deadline is later already.
+  bool extend(const Place& place, std::uint64_t deadline_ns);
+  // Whether clients said that they used the record since it was placed, or since its uses were forgotten last.
+  [[nodiscard]] bool used_since_proof(std::uint64_t slot) const { return used_lately(slot) || used_since_proof_[slot]; }
+  void forget_uses(std::uint64_t slot);
+  // How long ago that was, as the eviction counts it; 0: since the hand last came by.
+  [[nodiscard]] std::uint16_t unused_for(std::uint64_t slot) const;
   // Every negative record: something became known that may have made them wrong. Returns kills.
   std::uint64_t kill_negatives();
   // The oldest of them, so many at most; false once none is left. For slices.
@@ -178,6 +186,7 @@ class TableWriter {
   Eviction eviction_;
   SlotObserver* observer_ = nullptr;
   std::uint8_t* recency_ = nullptr;
+  std::vector<bool> used_since_proof_;  // by slot: what the hand took the byte of
   std::uint64_t live_ = 0;
   std::uint64_t negative_ = 0;
   std::uint64_t sweep_hand_ = 0;

@@ -30,6 +30,8 @@ struct ProfileConfig {
   std::chrono::milliseconds negative_ttl{2'000};
   std::chrono::seconds max_token_lifetime{86'400};
   std::chrono::seconds leeway{0};
+  std::optional<bool> refresh;           // none: as refreshes() says
+  std::chrono::seconds stale_if_error{0};
 
   // upstream = "jwks"; with signed answers also "introspection"
   std::string issuer;
@@ -62,6 +64,9 @@ struct ProfileConfig {
   [[nodiscard]] std::uint64_t id() const;
 
   [[nodiscard]] KeySource key_source() const;
+  // Whether records in use are proven again before their time is over. A session store answers from this host in
+  // microseconds, so its tokens are not kept for that unless it is asked for.
+  [[nodiscard]] bool refreshes() const { return refresh.value_or(upstream != UpstreamKind::kSqlite); }
 
   bool operator==(const ProfileConfig&) const = default;
 };

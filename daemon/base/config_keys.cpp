@@ -111,6 +111,20 @@ std::vector<ConfigKey> profile_keys() {
        "Tokens that live longer are refused. From 1s to 366d. Revocation rules are kept this long, so that "
        "none ends "
        "before the last token that it must stop."},
+      {"profile.NAME.refresh", "one of", "", kOnReload,
+       "\"on\" or \"off\". Whether a record that is in use is proven again before its time (ttl_max) is over, so "
+       "that no request "
+       "waits for it. By default on for jwks, where it costs a look into memory, and for introspection; off for "
+       "sqlite, whose "
+       "answers take microseconds. Asking again takes the token: except for jwks it is kept in the daemon's memory "
+       "while its "
+       "record lives, encrypted under a key of this process (see docs/security.md)."},
+      {"profile.NAME.stale_if_error", "duration", "0s", kOnReload,
+       "introspection and sqlite. For how long after its time a good record still counts while the upstream "
+       "cannot be asked "
+       "(RFC 5861). From 0s to 1d. Only for tokens that were good, are not expired and under no revocation made "
+       "here; what the "
+       "upstream withdraws during the failure is seen this much later. 0s: then the answer is \"unavailable\"."},
       {"profile.NAME.leeway", "duration", "0s", kOnReload,
        "jwks and introspection. How far the issuer's clock may be from this host's. From 0s to 5m. Every token of a "
        "jwks profile lives that much longer, so keep it 0s where clocks are synchronised. An introspection profile "

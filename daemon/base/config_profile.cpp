@@ -17,6 +17,7 @@ constexpr std::pair<std::string_view, ClientAuth> kClientAuths[] = {
     {"private_key_jwt", ClientAuth::kPrivateKeyJwt}};
 constexpr std::pair<std::string_view, bool> kAnswerForms[] = {{"json", false}, {"jwt", true}};
 constexpr std::pair<std::string_view, bool> kTokenTypeNeeds[] = {{"required", true}, {"optional", false}};
+constexpr std::pair<std::string_view, bool> kSwitch[] = {{"on", true}, {"off", false}};
 constexpr std::pair<std::string_view, TokenType> kTokenTypes[] = {{"at+jwt", TokenType::kAccessToken},
                                                                   {"legacy", TokenType::kLegacy}};
 constexpr std::pair<std::string_view, KeyEncoding> kKeyEncodings[] = {
@@ -93,6 +94,9 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
        key.duration(profile.max_token_lifetime, kMaxTokenLifetimeRange);
      }},
     {"leeway", [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.leeway, kLeewayRange); }},
+    {"refresh", [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.refresh, kSwitch); }},
+    {"stale_if_error",
+     [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.stale_if_error, kStaleIfErrorRange); }},
     {"issuer", [](KeyReader& key, ProfileConfig& profile) { key.text(profile.issuer, kIssuerBytesMax); }},
     {"jwks_file", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.jwks_file); }},
     {"jwks_url", [](KeyReader& key, ProfileConfig& profile) { read_url(key, profile.jwks_url); }},
@@ -218,6 +222,8 @@ void judge_jwks(ProfileJudge& judge, const ProfileConfig& profile) {
     constexpr std::string_view kCa[] = {"ca_file"};
     judge.refuse_unless(kCa, "jwks_url in place of jwks_file");
   }
+  constexpr std::string_view kOthersOnly[] = {"stale_if_error"};
+  judge.refuse_unless(kOthersOnly, "jwks_max_stale: it bounds how long an issuer's keys are relied on unasked");
   judge.refuse_all(kSqliteOnly, "sqlite");
   judge.refuse_all(kIntrospectionOnly, "introspection");
 }

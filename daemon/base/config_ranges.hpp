@@ -71,6 +71,10 @@ inline constexpr ConfigRange<std::chrono::seconds> kJwksMaxStaleRange{
     std::chrono::seconds{0}, std::chrono::seconds{7 * 86'400},
     "a key that its issuer withdrew must not live on for as long as the issuer cannot be asked"};
 
+inline constexpr ConfigRange<std::chrono::seconds> kStaleIfErrorRange{
+    std::chrono::seconds{0}, std::chrono::seconds{86'400},
+    "whatever an upstream withdraws while it cannot be asked stays good for that long"};
+
 inline constexpr std::size_t kConfigBytesMax =
     1 << 20;                                     // 64 profiles take some 100 KB; more is not a config file
 inline constexpr std::size_t kProfilesMax = authcache::shm::kProfilesMax;  // each has a state word in the table's header

@@ -100,6 +100,8 @@ std::string profile_text(const ProfileConfig& profile) {
   if (!profile.audience.empty()) out += fmt::format("audience = {}\n", toml_strings(profile.audience));
   out += fmt::format("ttl_max = {}\nnegative_ttl = {}\nmax_token_lifetime = {}\n", duration(profile.ttl_max),
                      duration(profile.negative_ttl), duration(profile.max_token_lifetime));
+  out += fmt::format("refresh = \"{}\"\n", profile.refreshes() ? "on" : "off");
+  if (profile.upstream != UpstreamKind::kJwks) out += fmt::format("stale_if_error = {}\n", duration(profile.stale_if_error));
   if (profile.upstream == UpstreamKind::kJwks) {
     out += fmt::format("leeway = {}\nissuer = {}\n", duration(profile.leeway), toml_string(profile.issuer));
     out += key_set_text(profile);

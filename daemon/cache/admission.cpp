@@ -112,7 +112,7 @@ Admitted Admission::admit(const Candidate& candidate, const Proof& proof) {
 }
 
 Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
-  Admitted admitted{proof.verdict, proof.reason, {}};
+  Admitted admitted{.verdict = proof.verdict, .reason = proof.reason, .places = {}};
   if (proof.verdict == Verdict::kValid) admitted.reason = Reason::kNone;
   if (candidate.epoch < flights_from_) return admitted;  // valid at no place: the client asks again
   const std::int64_t life = record_life_ns(proof, candidate.profile->config, wall_.now_ns());
@@ -150,6 +150,15 @@ Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
     if (text_fits) spec.text = text.bytes();
     spec.text_too_large = !text_fits;
   }
+  if (candidate.standing.count > 0) {
+    const bool ends_with_token = proof.expires_wall_ns && life == *proof.expires_wall_ns - wall_.now_ns();
+    if (confirm(candidate, spec, text.bytes(), ends_with_token)) {
+      admitted.places = candidate.standing;
+      admitted.standing = Admitted::Standing::kExtended;
+      return admitted;
+    }
+    admitted.standing = Admitted::Standing::kReplaced;
+  }
   const RecordNames names = proof.verdict == Verdict::kValid ? names_of(proof.identity) : RecordNames{};
   admitted.places = tables_.insert(spec, now, &names);
   for (std::uint8_t i = 0; i < admitted.places.count; ++i) {
@@ -169,9 +178,13 @@ bool Admission::may_keep(const shm::TableView& view, const Profiles& profiles, c
   if (profile == profiles.end()) return false;
   const auto longest = std::chrono::nanoseconds(std::max((*profile)->config.ttl_max, (*profile)->config.negative_ttl)).count();
   if (hot.deadline > static_cast<std::uint64_t>(clock_.monotonic_ns() + longest)) return false;
+  return allows(view, **profile, hot, cold, text);
+}
 
+bool Admission::allows(const shm::TableView& view, const Profile& profile, const shm::HotRecord& hot, const shm::ColdRecord& cold,
+                       std::string_view text) const {
   AdmissionFacts facts;
-  facts.profile = (*profile)->config.name;
+  facts.profile = profile.config.name;
   shm::TextCursor cursor(text);
   while (const auto item = cursor.next()) {
     if (item->field == shm::TextField::kIssuer) facts.issuer = item->value;
@@ -182,14 +195,14 @@ bool Admission::may_keep(const shm::TableView& view, const Profiles& profiles, c
   }
   if (!cursor.whole()) return false;
   const shm::Facts packed = shm::unpack_facts(hot.facts);
-  if (cold.issued_wall_ns != INT64_MIN) facts.issued_wall_ns = surely_issued_before(cold.issued_wall_ns, (*profile)->config);
+  if (cold.issued_wall_ns != INT64_MIN) facts.issued_wall_ns = surely_issued_before(cold.issued_wall_ns, profile.config);
   const Sha256 token = token_hash(cold.token);
   ((packed.flags & shm::kIsJws) != 0 ? facts.signing_input : facts.token) = &token;
   Sha256 key{};
   if (const std::uint32_t index = shm::unpack_principals(hot.principals).key; index != 0) {
     key = principal_hash(shm::load_principal(view.key(index)));
     facts.key = &key;
-    const Upstream& upstream = *(*profile)->upstream;
+    const Upstream& upstream = *profile.upstream;
     if (upstream.ready() && !upstream.has_key(key)) return false;
   }
   return rules_.match(facts) == nullptr;

@@ -19,12 +19,15 @@ struct Candidate {
   const authcache::shm::Digest* digest = nullptr;
   const Sha256* token = nullptr;  // SHA-256 of its bytes
   std::uint64_t epoch = 0;        // at the start of the flight
+  Places standing = {};           // a refresh: where the record stood that the flight set out to confirm
 };
 
 struct Admitted {
   authcache::shm::Verdict verdict = authcache::shm::Verdict::kUnavailable;
   authcache::shm::Reason reason = authcache::shm::Reason::kNone;
   Places places;
+  // What became of the record that a refresh set out to confirm.
+  enum class Standing : std::uint8_t { kNone, kExtended, kReplaced } standing = Standing::kNone;
 };
 
 class Admission {
@@ -32,6 +35,17 @@ class Admission {
   Admission(Tables& tables, OversizeTexts& texts, const RuleSet& rules, const Clock& clock, WallClock& wall);
 
   Admitted admit(const Candidate& candidate, const Proof& proof);
+  // A record of a profile whose tokens a key proves: it was checked once, and what it says cannot change, so it lives on
+  // for as long as its key proves, no rule denies it and its token lasts. Asks nobody.
+  enum class Renewed : std::uint8_t {
+    kYes,
+    kNoGain,   // not beyond the deadline that it has
+    kRefused,  // a rule or the key set is against it
+  };
+  [[nodiscard]] Renewed renew(const Profile& profile, const Places& places);
+  // A good record whose upstream cannot be asked lives on for at most step_ns more, within the profile's window
+  // (stale_if_error) behind its last proof. The deadline that it has now; 0: it may not.
+  [[nodiscard]] std::uint64_t prolong(const Profile& profile, const Places& places, std::int64_t step_ns);
   // Flights that began before this bring an answer to their waiters and no record to the table: what they asked may have
   // been true only before. For a flush that raises no epoch.
   void disregard_flights();
@@ -45,6 +59,14 @@ class Admission {
 
  private:
   Admitted store(const Candidate& candidate, const Proof& proof);
+  // The standing record lives on to this deadline if the new proof says of it what it says itself.
+  bool confirm(const Candidate& candidate, const authcache::shm::RecordSpec& spec, std::string_view text, bool ends_with_token);
+  [[nodiscard]] bool says_the_same(const authcache::shm::Place& place, const authcache::shm::RecordSpec& spec, std::string_view text) const;
+  struct Standing;
+  // The record at the first of these places, if it still stands at all of them and no rule, key or epoch is against it.
+  [[nodiscard]] std::optional<Standing> look_at(const Profile& profile, const Places& places, bool past_deadline_too) const;
+  [[nodiscard]] bool allows(const authcache::shm::TableView& view, const Profile& profile, const authcache::shm::HotRecord& hot,
+                            const authcache::shm::ColdRecord& cold, std::string_view text) const;
   [[nodiscard]] static bool lives_too_long(const Proof& proof, const ProfileConfig& profile, std::int64_t wall_now_ns);
 
   [[nodiscard]] std::int64_t least_life_ns() const;

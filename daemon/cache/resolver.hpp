@@ -12,6 +12,7 @@
 
 #include "daemon/base/fault_point.hpp"
 #include "daemon/cache/admission.hpp"
+#include "daemon/cache/flight_observer.hpp"
 #include "daemon/cache/miss_budget.hpp"
 #include "shm/wire.hpp"
 
@@ -25,6 +26,7 @@ struct ResolverCounters {
   std::uint64_t over_budget = 0;
   std::uint64_t overloaded = 0;
   std::uint64_t questions = 0;     // upstream
+  std::uint64_t waiting_on_refresh = 0;  // requests that wait for a refresh of a record that is still good: never any
 };
 
 class Resolver {
@@ -40,6 +42,13 @@ class Resolver {
   // Takes from this uid's budget for work that is no question of a token but costs as much; false: it is used up.
   [[nodiscard]] bool charge(uid_t uid);
 
+  // Asks about a standing record again; nobody waits, but a miss of the same token meanwhile joins. since_ns: when that was
+  // due (CLOCK_MONOTONIC). False, and the token is wiped, if there is a flight for it already or no room for one.
+  bool refresh(const std::shared_ptr<const Profile>& profile, const authcache::shm::Digest& digest, std::string token, const Places& standing,
+               std::int64_t since_ns);
+
+  // Null takes it back.
+  void set_observer(FlightObserver* observer) { observer_ = observer; }
   void set_limits(const LimitsConfig& limits);
   void set_fault_hook(FaultHook hook) { fault_ = std::move(hook); }
   [[nodiscard]] const ResolverCounters& counters() const { return counters_; }
@@ -55,6 +64,11 @@ class Resolver {
 
   bool answer_from_table(const authcache::shm::Digest& digest, Reply& reply);
   void depart(const std::shared_ptr<const Profile>& profile, std::string_view token, const authcache::shm::Digest& digest, uid_t uid, Reply reply);
+  void launch(std::unique_ptr<Flight> flight, const authcache::shm::Digest& digest, std::string token, uid_t uid);
+  // Once it landed: where the record stands that its waiters may be told of although nothing was learnt.
+  Places report(Flight& flight, const authcache::shm::Digest& digest, const Admitted& admitted);
+  void join(Flight& flight, const authcache::shm::Digest& digest, Reply& reply);
+  [[nodiscard]] bool is_good(const authcache::shm::Digest& digest) const;
   void land(const authcache::shm::Digest& digest, std::uint64_t number, const Proof& proof);
   void refuse(const authcache::shm::Digest& digest, authcache::shm::Verdict verdict, authcache::shm::Reason reason, Reply& reply) const;
   Admitted admit(const Candidate& candidate, const Proof& proof);
@@ -75,6 +89,7 @@ class Resolver {
   std::size_t waiting_ = 0;  // waiters of all flights
   ResolverCounters counters_;
   FaultHook fault_;
+  FlightObserver* observer_ = nullptr;
 };
 
 }  // namespace authcached

@@ -52,7 +52,11 @@ void reread(const shm::TableView& view, const shm::HotRecord& hot, const shm::Co
 }  // namespace
 
 Generation::Generation(shm::TableFile file, std::optional<Recency> hints)
-    : writer(std::move(file)), index(writer.view()), names(writer.view()), recency(std::move(hints)) {
+    : writer(std::move(file)),
+      index(writer.view()),
+      names(writer.view()),
+      refresh(writer.view().geometry.slots),
+      recency(std::move(hints)) {
   writer.set_observer(this);
   if (recency) writer.set_recency(recency->bytes());
 }
@@ -60,19 +64,23 @@ Generation::Generation(shm::TableFile file, std::optional<Recency> hints)
 void Generation::placed(std::uint64_t slot) {
   index.placed(slot);
   names.placed(slot);
+  refresh.set_proven_until(slot, 0);
+  if (shm::unpack_facts(writer.peek(slot).facts).verdict == shm::Verdict::kValid) refresh.put(slot, RefreshQueue::kNew);
 }
 
 void Generation::removed(std::uint64_t slot) {
   index.removed(slot);
   names.removed(slot);
+  refresh.remove(slot);
   if (ends_ == nullptr) return;
   const shm::HotRecord record = writer.peek(slot);
-  ends_->ended(record.key, shm::control_state(record.control));
+  for (EndObserver* observer : *ends_) observer->ended(record.key, shm::control_state(record.control));
 }
 
 void Generation::moved(std::uint64_t from, std::uint64_t to) {
   index.moved(from, to);
   names.moved(from, to);
+  refresh.moved(from, to);
   for (auto& [id, scan] : scans_) {
     if (to >= scan.hand) continue;
     try {
@@ -103,15 +111,14 @@ std::optional<std::uint64_t> Generation::scan_next(ScanId id) {
 }
 
 Tables::Tables(std::filesystem::path dir, std::unique_ptr<Generation> current)
-    : dir_(std::move(dir)), current_(std::move(current)) {}
-
-void Tables::set_end_observer(EndObserver* observer) {
-  ends_ = observer;
-  each([&](Generation& generation) { generation.set_end_observer(observer); });
+    : dir_(std::move(dir)), current_(std::move(current)) {
+  current_->set_end_observers(&ends_);
 }
 
+void Tables::add_end_observer(EndObserver* observer) { ends_.push_back(observer); }
+
 void Tables::doubt_all() const {
-  if (ends_ != nullptr) ends_->any_may_have_ended();
+  for (EndObserver* observer : ends_) observer->any_may_have_ended();
 }
 
 Places Tables::insert(const shm::RecordSpec& spec, std::uint64_t now_ns, const RecordNames* names) {
@@ -123,11 +130,33 @@ Places Tables::insert(const shm::RecordSpec& spec, std::uint64_t now_ns, const R
       ~Announcement() { index.announce(nullptr); }
       NameIndex& index;
     } const announcement(generation.names, names);
-    if (const auto place = generation.writer.insert(spec, now_ns)) places.items[places.count++] = *place;
+    if (const auto place = generation.writer.insert(spec, now_ns)) {
+      places.items[places.count++] = *place;
+      generation.refresh.set_proven_until(place->slot, generation.writer.peek(place->slot).deadline);
+    }
   });
   level_epochs();
   if (epoch() != epoch_before) doubt_all();  // the index of an issuer or key was given to another
   return places;
+}
+
+bool Tables::extend(const Places& places, std::uint64_t deadline_ns, bool proven) {
+  for (const shm::Place& place : places.all()) {
+    Generation* generation = this->generation(place.generation);
+    if (generation == nullptr || !generation->writer.extend(place, deadline_ns)) return false;
+    generation->refresh.put(place.slot, RefreshQueue::kNew);
+    if (!proven) continue;
+    generation->refresh.set_proven_until(place.slot, generation->writer.peek(place.slot).deadline);
+    generation->writer.forget_uses(place.slot);
+  }
+  return places.count > 0;
+}
+
+bool Tables::used_since_proof(const Places& places) const {
+  return std::ranges::any_of(places.all(), [this](const shm::Place& place) {
+    const Generation* generation = this->generation(place.generation);
+    return generation != nullptr && generation->writer.used_since_proof(place.slot);
+  });
 }
 
 std::uint64_t Tables::kill(const shm::Key& key, shm::SlotState dead) {
@@ -245,7 +274,7 @@ void Tables::set_clock_offsets(std::int64_t wall_offset_ns, std::int64_t boot_of
 
 void Tables::begin_replacement(std::unique_ptr<Generation> successor) {
   successor_ = std::move(successor);
-  successor_->set_end_observer(ends_);
+  successor_->set_end_observers(&ends_);
   successor_->writer.inherit(current_->writer);
   current_->writer.set_state(shm::TableState::kMoving);
   copy_hand_ = 0;
@@ -266,7 +295,8 @@ bool Tables::copy_slice(std::uint64_t slots, std::uint64_t now_ns, const Admit& 
     if (text_elsewhere || !shm::is_current(view, hot, now_ns) || !admit(hot, cold, *text)) continue;
     Reread record;
     reread(view, hot, cold, *text, record);
-    (void)successor_->writer.insert(record.spec, now_ns);
+    const auto place = successor_->writer.insert(record.spec, now_ns);
+    if (place) successor_->refresh.set_proven_until(place->slot, current_->refresh.proven_until(copy_hand_));
   }
   return copy_hand_ >= view.geometry.slots;
 }

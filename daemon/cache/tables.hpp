@@ -6,16 +6,20 @@
 // does); the old one RETIRED and its name removed. Loop thread only.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "daemon/cache/name_index.hpp"
 #include "daemon/cache/recency.hpp"
+#include "daemon/cache/refresh_queue.hpp"
 #include "daemon/cache/token_index.hpp"
 #include "shm/place.hpp"
 #include "shm/table_writer.hpp"
@@ -46,11 +50,12 @@ class Generation final : private authcache::shm::SlotObserver {
   [[nodiscard]] std::optional<std::uint64_t> scan_next(ScanId scan);
   void end_scan(ScanId scan) { scans_.erase(scan); }
 
-  void set_end_observer(EndObserver* observer) { ends_ = observer; }
+  void set_end_observers(const std::vector<EndObserver*>* observers) { ends_ = observers; }
 
   authcache::shm::TableWriter writer;
   TokenIndex index;
   NameIndex names;
+  RefreshQueue refresh;
   std::optional<Recency> recency;
 
  private:
@@ -64,12 +69,15 @@ class Generation final : private authcache::shm::SlotObserver {
 
   std::map<ScanId, Scan> scans_;
   ScanId last_scan_ = 0;
-  EndObserver* ends_ = nullptr;
+  const std::vector<EndObserver*>* ends_ = nullptr;
 };
 
 struct Places {
   std::uint8_t count = 0;
   std::array<authcache::shm::Place, 2> items{};
+
+  [[nodiscard]] std::span<const authcache::shm::Place> all() const { return {items.data(), count}; }
+  bool operator==(const Places& other) const { return std::ranges::equal(all(), other.all()); }
 };
 
 class Tables {
@@ -78,11 +86,20 @@ class Tables {
 
   Tables(std::filesystem::path dir, std::unique_ptr<Generation> current);
 
-  // Of every generation written, now and later. It must outlive this object, or be taken back by null.
-  void set_end_observer(EndObserver* observer);
+  Tables(const Tables&) = delete;
+  Tables& operator=(const Tables&) = delete;
+
+  // Of every generation written, now and later. It must outlive this object, or be taken back.
+  void add_end_observer(EndObserver* observer);
+  void remove_end_observer(EndObserver* observer) { std::erase(ends_, observer); }
 
   // names: those of a text that is not in the spec, because the daemon keeps it.
   Places insert(const authcache::shm::RecordSpec& spec, std::uint64_t now_ns, const RecordNames* names = nullptr);
+  // A later deadline for one record, in all of its places: what it says was proven anew, or (not proven) is relied on for a
+  // while longer. False, and the record is to be killed, if it no longer stands at one of them.
+  bool extend(const Places& places, std::uint64_t deadline_ns, bool proven);
+  // Whether clients used the record at these places since it was proven.
+  [[nodiscard]] bool used_since_proof(const Places& places) const;
   std::uint64_t kill(const authcache::shm::Key& key, authcache::shm::SlotState dead);             // records killed
   std::uint64_t kill_token(const authcache::shm::Key& token, authcache::shm::SlotState dead);     // by token hash
   std::uint64_t kill_negatives();
@@ -137,7 +154,7 @@ class Tables {
   std::unique_ptr<Generation> successor_;
   bool successor_named_ = false;
   std::uint64_t copy_hand_ = 0;
-  EndObserver* ends_ = nullptr;
+  std::vector<EndObserver*> ends_;
 };
 
 }  // namespace authcached

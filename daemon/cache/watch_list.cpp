@@ -24,10 +24,10 @@ void tell(Connection& connection, std::uint64_t watch, const wire::WatchEnded& e
 
 WatchList::WatchList(Tables& tables, Executor& loop, const Clock& clock, WatchBounds bounds)
     : tables_(tables), loop_(loop), clock_(clock), bounds_(bounds) {
-  tables_.set_end_observer(this);
+  tables_.add_end_observer(this);
 }
 
-WatchList::~WatchList() { tables_.set_end_observer(nullptr); }
+WatchList::~WatchList() { tables_.remove_end_observer(this); }
 
 bool WatchList::has_room_for(const Watcher& watcher) const {
   const auto user = of_user_.find(watcher.uid);

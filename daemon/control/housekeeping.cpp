@@ -32,6 +32,7 @@ void Housekeeping::start(std::function<void()> replace_table) {
     key_sets_.catch_up();
     services_.watches.tick();
   });
+  services_.loop.every(Refresher::kInterval, [this] { services_.refresher.tick(); });
   services_.loop.every(kKeySetInterval, [this] {
     key_sets_.poll();
     tell_complaints();

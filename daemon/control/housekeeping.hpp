@@ -1,5 +1,5 @@
 // What the daemon does by the clock: the heartbeat, the watch on both clocks, the sweep, watches past their
-// deadline, the key sets, the purge of rules, a table that no longer fits its configuration. Loop thread only.
+// deadline, records due for a refresh, the key sets, the purge of rules, a table that no longer fits its configuration. Loop thread only.
 #pragma once
 
 #include <functional>

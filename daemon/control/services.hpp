@@ -9,6 +9,7 @@
 #include "daemon/cache/admission.hpp"
 #include "daemon/cache/oversize_texts.hpp"
 #include "daemon/cache/proof_desk.hpp"
+#include "daemon/cache/refresher.hpp"
 #include "daemon/cache/resolver.hpp"
 #include "daemon/cache/revoker.hpp"
 #include "daemon/cache/rule_set.hpp"
@@ -32,6 +33,7 @@ struct Services {
   RuleSet& rules;
   Admission& admission;
   Resolver& resolver;
+  Refresher& refresher;
   Revoker& revoker;
   WatchList& watches;
   ProofDesk& proofs;

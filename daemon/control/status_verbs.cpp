@@ -53,6 +53,7 @@ json::object table_stats(const Services& services) {
           {"killed_revoked", A::load_relaxed(header.killed_revoked)},
           {"killed_expired", A::load_relaxed(header.killed_expired)},
           {"killed_evicted", A::load_relaxed(header.killed_evicted)},
+          {"extended", A::load_relaxed(header.extended)},
           {"moved", A::load_relaxed(header.moved)},
           {"negative_refused", A::load_relaxed(header.negative_refused)},
           {"text_refused", A::load_relaxed(header.text_refused)},
@@ -89,6 +90,22 @@ json::object daemon_stats(const Services& services) {
           {"proofs_remembered", services.proofs.remembered()}};
 }
 
+json::object refresh_stats(const Services& services) {
+  const RefreshCounters& counters = services.refresher.counters();
+  return {{"requests_waiting_on_refresh", services.resolver.counters().waiting_on_refresh},
+          {"queued", services.refresher.queued()},
+          {"refreshed", counters.refreshed},
+          {"extended", counters.extended},
+          {"changed", counters.changed},
+          {"dropped", counters.dropped},
+          {"failed", counters.failed},
+          {"no_token", counters.no_token},
+          {"stale", counters.stale},
+          {"sealed_tokens", services.refresher.sealed().size()},
+          {"sealed_token_bytes", services.refresher.sealed().bytes()},
+          {"sealed_tokens_refused", services.refresher.sealed().refused()}};
+}
+
 std::string profile_id_text(std::uint64_t id) { return hex({reinterpret_cast<const char*>(&id), sizeof id}); }
 
 }  // namespace
@@ -107,6 +124,7 @@ void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
   for (const std::string& complaint : upstream_complaints_of(services)) upstream_complaints.emplace_back(complaint);
   json::object stats{{"table", table_stats(services)},
                      {"daemon", daemon_stats(services)},
+                     {"refresh", refresh_stats(services)},
                      {"profiles", std::move(profiles)},
                      {"complaints", std::move(complaints)},
                      {"upstream_complaints", std::move(upstream_complaints)}};
@@ -116,12 +134,29 @@ void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
 
 namespace {
 
+// ok; failing: since when; serving_stale: and until when the last of the records that outlive it counts.
+json::object outage_state(const Services& services, const Profile& profile) {
+  const Outage outage = services.refresher.outage(profile);
+  const auto now = static_cast<std::uint64_t>(services.clock.monotonic_ns());
+  const bool stale = outage.failing() && outage.stale_until_ns > now;
+  json::object state{{"state", !outage.failing() ? "ok" : stale ? "serving_stale" : "failing"},
+                     {"stale_if_error_s", profile.config.stale_if_error.count()},
+                     {"stale", outage.stale},
+                     {"refresh", profile.config.refreshes()},
+                     {"refresh_lead_ms", services.refresher.lead_ns(profile) / 1'000'000},
+                     {"refreshes_in_flight", services.refresher.in_flight(profile)}};
+  if (outage.failing()) state["failing_for_s"] = (services.clock.wall_ns() - outage.failing_since_wall_ns) / 1'000'000'000;
+  if (stale) state["stale_for_s"] = (outage.stale_until_ns - now) / 1'000'000'000;
+  return state;
+}
+
 json::object upstreams_reply(const Services& services) {
   json::array upstreams;
   for (const auto& profile : services.profiles) {
     upstreams.push_back(json::object{{"profile", profile->config.name},
                                      {"kind", upstream_name(profile->config.upstream)},
-                                     {"state", json::parse(profile->upstream->state_json())}});
+                                     {"state", json::parse(profile->upstream->state_json())},
+                                     {"outage", outage_state(services, *profile)}});
   }
   return {{"upstreams", std::move(upstreams)}};
 }

@@ -5,7 +5,8 @@
 // token was acknowledged before s and no lift of the same mark can come after that revocation and before e.
 // Such a lift is one that ended after the revocation began and began before e: the two can be ordered so. A
 // lift or a revocation without an acknowledgement may or may not have happened: it can excuse a `valid` and
-// cannot accuse one. Flushes, restarts, reloads and replacements excuse nothing.
+// cannot accuse one. Flushes, restarts, reloads,
+// replacements, refreshes and outages excuse nothing.
 //
 // Beside safety: a refusal as revoked with no revocation that it could come from, and a good token that in
 // the quiet end of a run is never answered valid.

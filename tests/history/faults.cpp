@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 namespace authcache_test {
@@ -18,6 +19,7 @@ constexpr std::uint64_t kSleepMaxUs = 4'000;
 std::atomic<std::uint64_t> drawn{0};
 std::uint64_t seed = 0;
 Breakage chosen = Breakage::kNone;
+std::string outage_file;
 
 std::string_view environment(const char* name) {
   const char* const value = std::getenv(name);
@@ -37,6 +39,7 @@ std::uint64_t draw() {
 void choose_faults_from_environment() {
   const std::string_view text = environment("AUTHCACHE_HISTORY_FAULTS");
   seed = text.empty() ? 0 : std::strtoull(text.data(), nullptr, 10) * 0x9e3779b97f4a7c15u | 1;
+  outage_file = environment("AUTHCACHE_HISTORY_OUTAGE");
   constexpr std::array<std::string_view, 5> kNames{"", "rules_unasked", "nothing_killed", "early_answer",
                                                    "keys_stay"};
   for (std::size_t i = 0; i < kNames.size(); ++i) {
@@ -45,6 +48,7 @@ void choose_faults_from_environment() {
 }
 
 Breakage breakage() { return chosen; }
+bool outage() { return !outage_file.empty() && ::access(outage_file.c_str(), F_OK) == 0; }
 
 void meet_fate(Odds odds) {
   if (seed == 0) return;

@@ -4,6 +4,7 @@
 // AUTHCACHE_HISTORY_FAULTS holds a seed, or nothing for none: at the fault points, around each signature
 // check and around each commit the daemon sleeps a little or dies by SIGKILL, as the seed draws it.
 // AUTHCACHE_HISTORY_BREAKAGE names one defect, to see that the checker finds it.
+// AUTHCACHE_HISTORY_OUTAGE names a file: while it is there, the session store answers nothing.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@ enum class Breakage : std::uint8_t {
 
 void choose_faults_from_environment();
 [[nodiscard]] Breakage breakage();
+[[nodiscard]] bool outage();
 
 // How often, in a million, a place sleeps or dies.
 struct Odds {

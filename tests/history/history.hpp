@@ -89,8 +89,11 @@ enum class EventKind : std::uint8_t {
   kKill,     // SIGKILL
   kFault,    // the daemon died at a fault point
   kRestart,  // from its end until the next life listens
+  kOutage,   // the session store answered nothing
+  kRefreshed,    // records were given later deadlines since the daemon's start
+  kServedStale,  // among them some whose upstream could not be asked
 };
-inline constexpr std::size_t kEventKinds = 10;
+inline constexpr std::size_t kEventKinds = 13;
 [[nodiscard]] std::string_view event_kind_name(EventKind kind);
 
 struct Event {

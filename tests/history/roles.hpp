@@ -30,11 +30,12 @@ void run_client(const Setting& setting, std::uint8_t process, std::uint64_t seed
 void run_operator(const Setting& setting, std::uint64_t seed, SharedLog<Change>& changes,
                   SharedLog<Event>& events);
 
-// Takes keys out of the key sets and puts them back; asks for tables of other sizes. Leaves every key in its
-// set.
+// Takes keys out of the key sets and puts them back; asks for tables of other sizes; lets the session store
+// fail for a while. Leaves every key in its set, and the store at work.
 struct Files {
   std::array<std::filesystem::path, Plan::kIssuers> key_sets;
   std::function<void(std::uint64_t capacity)> configure;
+  std::filesystem::path outage = {};  // while it is there, the session store answers nothing
 };
 void run_rotator(const Setting& setting, const Files& files, std::uint64_t seed, SharedLog<Change>& changes,
                  SharedLog<Event>& events);

@@ -18,6 +18,7 @@ constexpr std::uint64_t kPauseMs = 700;  // at most, between two actions
 constexpr std::uint64_t kCapacities[] = {1'000, 2'500, 10'000};
 constexpr std::size_t kPointed = 3;
 constexpr auto kLookedAtFor = 10ms;
+constexpr auto kOutage = 2'500ms;
 constexpr auto kNoticedWithin = 15s;  // a key set file is looked at once a second
 constexpr unsigned kAllKeys = (1U << Plan::kKeys) - 1;
 
@@ -35,11 +36,14 @@ class RotatorRole {
   void work() {
     present_.fill(kAllKeys);
     for (int action = 1; !setting_.board.operators_end; ++action) {
-      if (action % 3 != 0) {
+      if (action % 5 == 2) {
+        strike();
+      } else if (action % 3 != 0) {
         turn_some();
       } else {
         resize();
       }
+      note_refreshes();
       std::this_thread::sleep_for(std::chrono::milliseconds(below(random_, kPauseMs)));
     }
     for (std::size_t issuer = 0; issuer < Plan::kIssuers; ++issuer) {
@@ -108,6 +112,28 @@ class RotatorRole {
       }
     }
     return false;
+  }
+
+  // Longer than a session's record lives, so that some are served stale, and shorter than they may be.
+  void strike() {
+    const std::int64_t start_ns = monotonic_ns();
+    write_file(files_.outage, "");
+    std::this_thread::sleep_for(kOutage);
+    note_refreshes();
+    std::filesystem::remove(files_.outage);
+    events_.append({EventKind::kOutage, Outcome::kDone, start_ns, monotonic_ns()});
+  }
+
+  void note_refreshes() {
+    const auto answer = line_.ask({{"verb", "stats"}});
+    if (!answer || !answer->done()) return;
+    const json::object& refresh = answer->reply.at("refresh").as_object();
+    const auto note = [&](const char* counter, EventKind kind) {
+      if (refresh.at(counter).to_number<std::uint64_t>() > 0)
+        events_.append({kind, Outcome::kDone, answer->start_ns, answer->end_ns});
+    };
+    note("extended", EventKind::kRefreshed);
+    note("stale", EventKind::kServedStale);
   }
 
   void resize() {

@@ -83,7 +83,8 @@ class RunningHistory {
         "log_level = \"info\"\n[table]\ncapacity = " + std::to_string(capacity) +
         "\nheartbeat_timeout = \"1s\"\n[limits]\nmisses_per_second_per_uid = 1000000\nmiss_burst_per_uid = "
         "1000000\n"
-        "[profile.sessions]\nupstream = \"sqlite\"\nttl_max = \"2s\"\nnegative_ttl = \"500ms\"\n";
+        "[profile.sessions]\nupstream = \"sqlite\"\nttl_max = \"2s\"\nnegative_ttl = \"500ms\"\nrefresh = \"on\"\n"
+        "stale_if_error = \"3s\"\n";
     for (std::size_t issuer = 0; issuer < Plan::kIssuers; ++issuer) {
       text += "[profile." + Plan::profile(issuer) + "]\nupstream = \"jwks\"\nissuer = \"" +
               Plan::issuer_name(issuer) +
@@ -96,13 +97,15 @@ class RunningHistory {
 
   void begin() {
     Files files{.key_sets = {},
-                .configure = [this](std::uint64_t capacity) { configure(daemon_, capacity); }};
+                .configure = [this](std::uint64_t capacity) { configure(daemon_, capacity); },
+                .outage = daemon_.scratch("outage")};
     for (std::size_t issuer = 0; issuer < Plan::kIssuers; ++issuer) {
       files.key_sets[issuer] = daemon_.scratch(Plan::profile(issuer) + ".jwks");
       replace_file(files.key_sets[issuer], plan_.key_set(issuer, (1U << Plan::kKeys) - 1));
     }
     configure(daemon_, kFirstCapacity);
     ::setenv("AUTHCACHE_HISTORY_BREAKAGE", options_.breakage.c_str(), 1);
+    ::setenv("AUTHCACHE_HISTORY_OUTAGE", files.outage.c_str(), 1);
     choose_faults(true);
     daemon_.start(DaemonProcess::First::kYes);
     learn_thumbprints();

@@ -6,6 +6,7 @@
 #include "daemon/cache/state_writer.hpp"
 #include "daemon/cache/tables.hpp"
 #include "daemon/token/jwt.hpp"
+#include "daemon/upstream/session_store.hpp"
 #include "tests/history/faults.hpp"
 
 namespace authcached {
@@ -30,6 +31,14 @@ Proof wrap_verify_jwt(std::string_view token, const JwtPolicy& policy, const Key
   Proof proof = real_verify_jwt(token, policy, keys, now_ns);
   meet_fate(authcache_test::kAroundChecks);
   return proof;
+}
+
+#define STORE_RESOLVE "_ZN10authcached12SessionStore7resolveESt4spanIKSt17basic_string_viewIcSt11char_traitsIcEELm18446744073709551615EEl"
+std::vector<Proof> real_store_resolve(SessionStore*, std::span<const std::string_view>, std::int64_t) AUTHCACHE_REAL(STORE_RESOLVE);
+std::vector<Proof> wrap_store_resolve(SessionStore*, std::span<const std::string_view>, std::int64_t) AUTHCACHE_WRAP(STORE_RESOLVE);
+std::vector<Proof> wrap_store_resolve(SessionStore* store, std::span<const std::string_view> tokens, std::int64_t now_ns) {
+  if (authcache_test::outage()) return std::vector<Proof>(tokens.size());  // unavailable, by its upstream
+  return real_store_resolve(store, tokens, now_ns);
 }
 
 #define DB_COMMIT "_ZN10authcached7StateDb6commitERKSt6vectorINS_10RuleChangeESaIS2_EE"

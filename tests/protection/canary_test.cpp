@@ -57,7 +57,8 @@ std::string memory_of(pid_t process) {
 
 class Canary : public ::testing::Test {
  protected:
-  Canary() : scene_({.log_level = "debug"}) {}
+  // Refreshed: the tokens of sessions are kept, sealed.
+  Canary() : scene_({.log_level = "debug", .sessions = "refresh = \"on\"\n"}) {}
 
   void SetUp() override {
     scene_.start();
@@ -156,6 +157,10 @@ TEST_F(Canary, B16_TheDaemonsMemoryKeepsNoTokens) {
     EXPECT_EQ(reader.validate(api(tokens.back())), "valid");
     tokens.push_back(scene_.create_session());
     EXPECT_EQ(reader.lookup(session(tokens.back())), "valid");
+    const std::string unknown_to_the_table = scene_.create_session();
+    ASSERT_EQ(scene_.daemon.authctl({"flush"}).exit, 0);
+    EXPECT_EQ(reader.validate(session(unknown_to_the_table)), "valid");  // asked about, so sealed
+    tokens.push_back(unknown_to_the_table);
   }
   std::this_thread::sleep_for(std::chrono::seconds(1));
   const std::string memory = memory_of(scene_.daemon.pid());

@@ -72,6 +72,15 @@ std::string error_text(const json::object& state) {
   return error + (age == "-" ? "" : " (" + age + " ago" + (over ? ", over)" : ")"));
 }
 
+// "" while all is well.
+std::string outage_text(const json::object& outage) {
+  const std::string state = or_dash(outage, "state");
+  if (state == "-" || state == "ok") return "";
+  const std::string failing = "no answer for " + age_text(outage, "failing_for_s");
+  if (state != "serving_stale") return failing + "; what is not known already is \"unavailable\"";
+  return failing + "; records are served stale for " + age_text(outage, "stale_for_s") + " more at most";
+}
+
 }  // namespace
 
 std::string upstreams_text(const json::object& reply) {
@@ -96,6 +105,9 @@ std::string upstreams_text(const json::object& reply) {
     const json::object& upstream = value.get_object();
     const json::object& state = object_in(upstream, "state");
     add(text_in(upstream, "profile"), text_in(upstream, "kind"), state);
+    if (const std::string outage = outage_text(object_in(upstream, "outage")); !outage.empty()) {
+      below += text_in(upstream, "profile") + ": " + outage + "\n";
+    }
     // The keys that check an endpoint's signed answers.
     if (const json::object& keys = object_in(state, "key_set"); !keys.empty()) add(text_in(upstream, "profile"), "keys", keys);
   }

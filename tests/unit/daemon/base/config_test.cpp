@@ -123,6 +123,23 @@ TEST(Config, EveryKeyOfTheFileArrivesInItsField) {
   EXPECT_EQ(sqlite.key_encoding, KeyEncoding::kRaw);
 }
 
+TEST(Config, RefreshIsOnWhereRecordsComeFromAnIssuerUnlessTheFileSaysOtherwise) {
+  const auto refreshes = [](const std::string& text) {
+    const ParsedConfig parsed = parse(text);
+    EXPECT_TRUE(parsed.faults.empty()) << described(parsed);
+    return parsed.config.profiles.at(0).refreshes();
+  };
+  EXPECT_TRUE(refreshes(kJwks));
+  EXPECT_FALSE(refreshes(kJwks + "refresh = \"off\"\n"));
+  EXPECT_FALSE(refreshes(kSessions));
+  EXPECT_TRUE(refreshes(kSessions + "refresh = \"on\"\n"));
+  EXPECT_TRUE(contains(only_fault(kSessions + "refresh = \"yes\"\n").remedy, "\"on\""));
+}
+
+TEST(Config, AKeySetHasItsOwnBoundOnStaleness) {
+  EXPECT_TRUE(contains(only_fault(kJwks + "stale_if_error = \"1m\"\n").remedy, "jwks_max_stale"));
+}
+
 // Documentation and parser cannot drift: same keys, same defaults, same ranges.
 
 TEST(ConfigKeys, TheParserReadsExactlyTheDocumentedKeys) {
@@ -186,7 +203,7 @@ std::string fingerprint(const Config& c) {
     add(static_cast<int>(p.upstream)), add(p.ttl_max.count()), add(p.negative_ttl.count());
     add(p.max_token_lifetime.count()), add(p.leeway.count()), add(p.audience.size());
     add(static_cast<int>(p.token_type)), add(static_cast<int>(p.key_encoding));
-    add(p.jwks_max_stale.count()), add(p.token_type_required), add(p.signed_answers), add(static_cast<int>(p.client_auth));
+    add(p.refreshes()), add(p.stale_if_error.count()), add(p.jwks_max_stale.count()), add(p.token_type_required), add(p.signed_answers), add(static_cast<int>(p.client_auth));
     all += "|" + p.issuer + "|" + p.jwks_file.string() + "|" + p.database.string() + "|" + p.query;
   }
   return all;
@@ -236,6 +253,7 @@ TEST(ConfigKeys, EachRangeIsStatedInTheManual) {
       {"profile.NAME.negative_ttl", range_phrase(kNegativeTtlRange)},
       {"profile.NAME.max_token_lifetime", range_phrase(kMaxTokenLifetimeRange)},
       {"profile.NAME.leeway", range_phrase(kLeewayRange)},
+      {"profile.NAME.stale_if_error", range_phrase(kStaleIfErrorRange)},
       {"profile.NAME.jwks_max_stale", range_phrase(kJwksMaxStaleRange)}};
   std::size_t seen = 0;
   for (const ConfigKey& key : config_keys()) {
@@ -354,6 +372,7 @@ TEST(ConfigFaults, EachRangeRefusesTheFirstValueOutside) {
         Case{"[limits]", "rules", "999", "1000", "10000000", "4294968296"},
         Case{"[profile.s]", "ttl_max", "\"99ms\"", "\"100ms\"", "\"1d\"", "\"25h\""},
         Case{"[profile.s]", "negative_ttl", "\"-1s\"", "\"0s\"", "\"60s\"", "\"61s\""},
+        Case{"[profile.s]", "stale_if_error", "\"-1s\"", "\"0s\"", "\"1d\"", "\"25h\""},
         Case{"[profile.s]", "max_token_lifetime", "\"0s\"", "\"1s\"", "\"366d\"", "\"367d\""}}) {
     const auto text = [&](std::string_view value) {
       return std::string(c.section) + "\n" + std::string(c.key) + " = " + std::string(value) + "\n" +

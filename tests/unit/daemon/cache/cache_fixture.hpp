@@ -41,6 +41,7 @@ struct ScriptedUpstream final : Upstream {
   std::deque<std::pair<Query, Answer>> asked;
   bool throws = false;
   bool knows_key = true;
+  KeySetSource* keys = nullptr;
   bool is_ready = true;
 
   void resolve(Query query, Answer answer) override {
@@ -49,6 +50,7 @@ struct ScriptedUpstream final : Upstream {
   }
   bool well_formed(std::string_view token) const override { return token.front() != '!'; }
   bool has_key(const Sha256&) const override { return knows_key; }
+  KeySetSource* key_set() const override { return keys; }
   bool ready() const override { return is_ready; }
   std::string state_json() const override { return "{}"; }
   void answer(Proof proof) {
