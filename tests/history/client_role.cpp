@@ -78,6 +78,7 @@ class ClientRole {
         // One now and then: replies are to lie in the library for a while, so that revocations overtake them.
         if (below(random_, kCollectEvery) == 0) collect(in_flight_.size() > kLeftLying ? kCollected : 1);
         check_a_pin();
+        if (below(random_, kEventsEvery) == 0) take_events();
         if (below(random_, kBatchEvery) == 0) ask_together();
       }
     }
@@ -108,6 +109,7 @@ class ClientRole {
       });
       std::this_thread::sleep_for(kRoundPause);
     }
+    judge_the_silence();
   }
 
  private:
@@ -153,7 +155,10 @@ class ClientRole {
     answer.end_ns = monotonic_ns();
     answer.verdict = verdict_of(verdict, identity.reason);
     answers_.append(answer);
-    if (answer.verdict == Verdict::kValid) pin(credential, identity, requirement);
+    if (answer.verdict == Verdict::kValid) {
+      pin(credential, identity, requirement);
+      watch(credential, identity);
+    }
     return answer.verdict;
   }
 
@@ -165,8 +170,9 @@ class ClientRole {
       token = setting_.board.sessions[credential - setting_.plan.first_session()].token.data();
     authcache_identity identity = AUTHCACHE_IDENTITY_INIT;
     Answer answer{.credential = credential, .process = process_, .start_ns = monotonic_ns()};
-    const int verdict = authcache_submit(client_, token.data(), token.size(), requirements_.at(presented.profile),
-                                         kTimeoutMs, ++submitted_, nullptr, &identity);
+    const int verdict =
+        authcache_submit(client_, token.data(), token.size(), requirements_.at(presented.profile), kTimeoutMs,
+                         ++submitted_, nullptr, &identity);
     if (verdict == AUTHCACHE_MISS) {
       in_flight_.emplace(submitted_, answer);
       return;
@@ -176,8 +182,8 @@ class ClientRole {
     answers_.append(answer);
   }
 
-  // What is valid is judged while it is collected, so it is held to the moment at which that began; what is refused
-  // was so at some moment since the question.
+  // What is valid is judged while it is collected, so it is held to the moment at which that began; what is
+  // refused was so at some moment since the question.
   void collect(std::size_t at_most) {
     authcache_answer collected[kCollected] = {AUTHCACHE_ANSWER_INIT};
     const std::int64_t start_ns = monotonic_ns();
@@ -219,6 +225,53 @@ class ClientRole {
     place.held = verdict == AUTHCACHE_VALID || verdict == AUTHCACHE_UNAVAILABLE;
   }
 
+  void watch(std::uint32_t credential, const authcache_identity& identity) {
+    if (!watching_ || below(random_, kWatchEvery) != 0) return;
+    if (watched_.size() >= kWatches) {
+      (void)authcache_unwatch(client_, watched_.begin()->first);
+      watched_.erase(watched_.begin());
+    }
+    const std::int64_t start_ns = monotonic_ns();
+    std::uint64_t number = 0;
+    if (authcache_watch(client_, &identity, 0, &number) != AUTHCACHE_OK)
+      throw std::runtime_error(authcache_last_error(client_));
+    watched_.emplace(
+        number, Answer{.credential = credential, .process = process_, .lookup = true, .start_ns = start_ns});
+  }
+
+  // What an event says is held to the same as a lookup: that a token is revoked takes a revocation which had
+  // begun.
+  void take_events() {
+    authcache_watch_event event = AUTHCACHE_WATCH_EVENT_INIT;
+    while (authcache_watch_next(client_, &event) == AUTHCACHE_OK) {
+      const auto told = watched_.extract(event.watch);
+      if (told.empty()) throw std::runtime_error("a watch that had ended told of another end");
+      Answer answer = told.mapped();
+      answer.end_ns = monotonic_ns();
+      answer.verdict = verdict_of(event.verdict, event.reason);
+      answers_.append(answer);
+    }
+  }
+
+  // A watch that stays silent about a token which validates no more says that it is good still.
+  void judge_the_silence() {
+    watching_ = false;
+    const auto end = std::chrono::steady_clock::now() + kQuietAtMost;
+    for (;;) {
+      take_events();
+      std::erase_if(watched_, [this](const auto& each) {
+        return usable(each.second.credential) && ask(each.second.credential, false) == Verdict::kValid;
+      });
+      if (watched_.empty() || std::chrono::steady_clock::now() >= end) break;
+      std::this_thread::sleep_for(kRoundPause);
+    }
+    for (auto& [number, answer] : watched_) {
+      answer.start_ns = answer.end_ns = monotonic_ns();
+      answer.verdict = Verdict::kValid;
+      answers_.append(answer);
+    }
+  }
+
   // Sessions lately made, all of one profile, in one batch: each answer spans the whole call.
   void ask_together() {
     const std::uint32_t made = setting_.board.sessions_made();
@@ -258,6 +311,9 @@ class ClientRole {
     authcache_pinned pin = AUTHCACHE_PINNED_INIT;
   };
   static constexpr std::size_t kPins = 32;
+  static constexpr std::size_t kWatches = 64;
+  static constexpr std::uint64_t kWatchEvery = 8;
+  static constexpr std::uint64_t kEventsEvery = 16;
   static constexpr std::uint64_t kBatchEvery = 50;
   static constexpr std::uint64_t kCollectEvery = 16;
   static constexpr std::size_t kCollected = 16, kLeftLying = 50;
@@ -266,6 +322,8 @@ class ClientRole {
   std::array<Pinned, kPins> pins_;
   authcache_client* client_ = nullptr;
   std::map<std::string, authcache_requirement*> requirements_;
+  bool watching_ = true;
+  std::map<std::uint64_t, Answer> watched_;    // by the watch's number
   std::map<std::uint64_t, Answer> in_flight_;  // by what is given to authcache_submit
   std::uint64_t submitted_ = 0;
   std::uint64_t done_ = 0;
