@@ -297,6 +297,7 @@ ProfileConfig read_profile(const toml::key& name, const toml::table& section,
     case UpstreamKind::kJwks: judge_jwks(judge, profile); break;
     case UpstreamKind::kIntrospection: judge_introspection(judge, profile); break;
   }
+  profile.refresh = profile.refreshes();  // as the effective configuration says it
   return profile;
 }
 
