@@ -68,6 +68,11 @@ ROWS = [
     Row("session_miss_per_s", "session misses/s"),
     Row("auth_face_over_static", "/auth hits/s of the HTTP face over a static 204 of nginx", (">=", 0.4)),
     Row("auth_request_per_s", "/auth hits/s, on one core"),
+    Row("h2_introspect_over_h2load", "introspections/s through misses over h2load -c1 -m100 on the same nginx", (">=", 0.5)),
+    Row("introspect_per_s", "introspections/s through misses"),
+    Row("http_connection_reuse", "requests to that nginx on a connection that was there already, of all", (">=", 0.99)),
+    Row("jwt_miss_over_verify", "misses/s on distinct RS256 JWTs over bare verification in one thread", (">=", 0.6)),
+    Row("jwt_miss_per_s", "such misses/s"),
     Row("session_create_per_s", "sessions created/s, durable, 1 000 a request"),
 ]
 

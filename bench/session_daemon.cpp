@@ -3,6 +3,7 @@
 #include <chrono>
 #include <fstream>
 
+#include "bench/ask_all.hpp"
 #include "bench/daemon_link.hpp"
 #include "bench/die.hpp"
 #include "daemon/base/config.hpp"
@@ -71,22 +72,7 @@ void SessionDaemon::reload(std::uint64_t capacity) const {
 }
 
 void SessionDaemon::ask_all() const {
-  DaemonLink link(runtime_ / wire::kMissSocket);
-  std::size_t asked = 0, answered = 0;
-  std::string frames;
-  while (answered < tokens_.size()) {
-    frames.clear();
-    for (; asked < tokens_.size() && asked - answered < kInFlight; ++asked) {
-      wire::append_validate(frames, asked + 1,
-                            {.timeout_ms = 2'000, .profile = kProfile, .token = tokens_[asked]});
-    }
-    if (!frames.empty()) link.send(frames);
-    link.receive([&](const wire::Head&, std::string_view payload) {
-      const auto reply = wire::decode_validate_reply(payload);
-      if (!reply || reply->verdict != authcache::shm::Verdict::kValid) die("a session was not valid");
-      ++answered;
-    });
-  }
+  authcache_bench::ask_all(runtime_ / wire::kMissSocket, kProfile, tokens_, kInFlight);
 }
 
 }  // namespace authcache_bench

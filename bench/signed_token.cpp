@@ -1,8 +1,11 @@
 #include "bench/signed_token.hpp"
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/rsa.h>
+
+#include <ctime>
 
 #include "bench/die.hpp"
 #include "daemon/token/base64url.hpp"
@@ -13,6 +16,7 @@ namespace {
 using authcached::base64url_decode;
 using authcached::base64url_encode;
 
+constexpr std::time_t kLifeSeconds = 6 * 3600;  // a daemon admits no token that lives for years
 constexpr int kScalarBytes = 32;  // of P-256; JOSE writes both numbers side by side, OpenSSL wants DER
 
 const unsigned char* bytes_of(std::string_view text) {
@@ -58,7 +62,10 @@ const char* name_of(Signature kind) {
 }  // namespace
 
 SignedTokens::SignedTokens(Signature kind, std::size_t token_bytes, std::size_t count)
-    : kind_(kind), key_(make_key(kind)), context_(EVP_MD_CTX_new()) {
+    : kind_(kind),
+      expires_s_(std::time(nullptr) + kLifeSeconds),
+      key_(make_key(kind)),
+      context_(EVP_MD_CTX_new()) {
   if (!key_) die("OpenSSL made no key");
   if (kind == Signature::kEdDsa) {
     whole_.reset(EVP_MD_CTX_new());
@@ -76,9 +83,10 @@ SignedTokens::SignedTokens(Signature kind, std::size_t token_bytes, std::size_t 
 }
 
 // A filler claim and a longer key id make up the length: of base64url, one length in four does not occur.
-std::string SignedTokens::mint(std::size_t serial, std::size_t token_bytes) const {
+std::string SignedTokens::mint(std::size_t serial, std::size_t token_bytes) {
   const std::string claims =
-      R"({"iss":"https://issuer.example","sub":"3f2c1e9a-5b47-4d0e-9c86-7a1b2c3d4e5f","aud":"api","exp":4102444800,"jti":")" +
+      R"({"iss":"https://issuer.example","sub":"3f2c1e9a-5b47-4d0e-9c86-7a1b2c3d4e5f","aud":"api","client_id":"web","iat":)" +
+      std::to_string(expires_s_ - kLifeSeconds) + R"(,"exp":)" + std::to_string(expires_s_) + R"(,"jti":")" +
       std::to_string(1'000'000 + serial) + R"(","scope":"orders:read orders:write","note":")";
   const std::size_t signature_chars = kind_ == Signature::kRs256 ? 342 : 86;
   for (std::size_t kid_bytes = 5; kid_bytes < 9; ++kid_bytes) {
@@ -90,9 +98,24 @@ std::string SignedTokens::mint(std::size_t serial, std::size_t token_bytes) cons
     if (claims_chars % 4 == 1 || claims_bytes < claims.size() + 2) continue;
     const std::string input =
         header + '.' + base64url_encode(claims + std::string(claims_bytes - claims.size() - 2, 'x') + "\"}");
-    if (input.size() + 1 + signature_chars == token_bytes) return input + "." + base64url_encode(sign(input));
+    if (input.size() + 1 + signature_chars != token_bytes) continue;
+    kid_ = std::string(kid_bytes, 'k');  // the same for all: their claims have one length
+    return input + "." + base64url_encode(sign(input));
   }
   die("no JWT has this length");
+}
+
+std::string SignedTokens::rsa_key_set() const {
+  const auto number = [&](const char* name) {
+    BIGNUM* value = nullptr;
+    if (EVP_PKEY_get_bn_param(key_.get(), name, &value) != 1) die("the key is not an RSA key");
+    std::string bytes(static_cast<std::size_t>(BN_num_bytes(value)), '\0');
+    BN_bn2bin(value, reinterpret_cast<unsigned char*>(bytes.data()));
+    BN_free(value);
+    return base64url_encode(bytes);
+  };
+  return R"({"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":")" + kid_ + R"(","n":")" +
+         number(OSSL_PKEY_PARAM_RSA_N) + R"(","e":")" + number(OSSL_PKEY_PARAM_RSA_E) + "\"}]}";
 }
 
 std::string SignedTokens::sign(std::string_view signing_input) const {

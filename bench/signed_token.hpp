@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ class SignedTokens {
 
   [[nodiscard]] const std::vector<std::string>& tokens() const { return tokens_; }
   [[nodiscard]] bool verify(std::string_view token) const;
+  // The public key as a JSON Web Key Set; RS256 only.
+  [[nodiscard]] std::string rsa_key_set() const;
 
  private:
   struct Free {
@@ -33,9 +36,11 @@ class SignedTokens {
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
   };
   [[nodiscard]] std::string sign(std::string_view signing_input) const;
-  [[nodiscard]] std::string mint(std::size_t serial, std::size_t token_bytes) const;
+  [[nodiscard]] std::string mint(std::size_t serial, std::size_t token_bytes);
 
   Signature kind_;
+  std::time_t expires_s_;
+  std::string kid_;
   std::unique_ptr<EVP_PKEY, Free> key_;
   std::unique_ptr<EVP_MD, Free> digest_;        // RS256 and ES256
   std::unique_ptr<EVP_PKEY_CTX, Free> hashed_;  // RS256 and ES256
