@@ -79,7 +79,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
       return;
     }
     queue_.push_back({std::move(query), std::move(answer)});
-    if (!in_flight_) start_batch();
+    start_soon();
   }
 
   void expire_overdue() {
@@ -90,8 +90,8 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
       overdue.push_back(std::exchange(pending.answer, nullptr));
       return true;
     };
-    if (in_flight_) {
-      for (Pending& pending : in_flight_->pending) take(pending);
+    for (const auto& batch : in_flight_) {
+      for (Pending& pending : batch->pending) take(pending);
     }
     std::erase_if(queue_, [&](Pending& pending) {
       if (!take(pending)) return false;
@@ -132,7 +132,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
                                        {"reopenings", reopenings_},
                                        {"last_error", last_error_},
                                        {"queued", queue_.size()},
-                                       {"in_flight", in_flight_ ? in_flight_->pending.size() : std::size_t{0}},
+                                       {"in_flight", asked()},
                                        {"questions", counters_.questions},
                                        {"valid", counters_.valid},
                                        {"invalid", counters_.invalid},
@@ -151,6 +151,26 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
     return fail(ErrorCode::kUnavailable, "the session database cannot be opened: " + store_.last_error());
   }
 
+  [[nodiscard]] std::size_t asked() const {
+    std::size_t sum = 0;
+    for (const auto& batch : in_flight_) sum += batch->pending.size();
+    return sum;
+  }
+
+  // Questions that come in one turn of the loop go together.
+  void start_soon() {
+    if (starting_ || in_flight_.size() >= kBatchesInFlight) return;
+    starting_ = true;
+    loop_.post([self = shared_from_this()] {
+      self->starting_ = false;
+      self->start_batches();
+    });
+  }
+
+  void start_batches() {
+    while (!queue_.empty() && in_flight_.size() < kBatchesInFlight) start_batch();
+  }
+
   void start_batch() {
     auto batch = std::make_shared<Batch>();
     const std::size_t count = std::min(queue_.size(), kBatchMax);
@@ -161,7 +181,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
     }
     ++counters_.batches;
     counters_.largest_batch = std::max<std::uint64_t>(counters_.largest_batch, count);
-    in_flight_ = batch;
+    in_flight_.push_back(batch);
     worker_.post([self = shared_from_this(), batch = std::move(batch)] {
       self->run(*batch);
       self->loop_.post([self, batch] { self->finish(*batch); });
@@ -193,9 +213,9 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
     open_ = batch.open;
     reopenings_ = batch.reopenings;
     last_error_ = std::move(batch.last_error);
-    in_flight_.reset();
+    in_flight_.pop_front();  // the worker answers in order
     // The worker goes on while the loop gives the answers.
-    if (!queue_.empty()) start_batch();
+    start_batches();
     const std::uint64_t now = now_ns();
     for (std::size_t i = 0; i < batch.pending.size(); ++i) {
       Pending& pending = batch.pending[i];
@@ -229,7 +249,8 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
   const bool raw_keys_;
 
   std::deque<Pending> queue_;
-  std::shared_ptr<Batch> in_flight_;
+  std::deque<std::shared_ptr<Batch>> in_flight_;  // in the worker's order
+  bool starting_ = false;
   std::size_t controls_ = 0;
   Counters counters_;
   bool open_ = true;

@@ -102,7 +102,8 @@ TEST_F(SqliteUpstreamTest, AnswersInOrderFromTheLoopAndNeverFromWithin) {
   ask(*upstream, made[0].token);
   ask(*upstream, std::string(43, 'A'));
   EXPECT_TRUE(answers_.empty());
-  worker_.run_all();
+  loop_.run_all();
+  EXPECT_EQ(worker_.run_all(), 1U);
   EXPECT_TRUE(answers_.empty());
   settle();
   ASSERT_EQ(answers_.size(), 2U);
@@ -111,28 +112,30 @@ TEST_F(SqliteUpstreamTest, AnswersInOrderFromTheLoopAndNeverFromWithin) {
   EXPECT_EQ(answers_[1].reason, Reason::kUnknown);
 }
 
-TEST_F(SqliteUpstreamTest, WhatWaitsWhileTheWorkerIsBusyBecomesOneTask) {
+TEST_F(SqliteUpstreamTest, QuestionsOfOneTurnGoInTasksOfBoundedSizeAndNumber) {
+  using authcached::kBatchesInFlight, authcached::kBatchMax;
   const auto upstream = open();
-  ask(*upstream, "first");
-  for (int i = 0; i < 300; ++i) ask(*upstream, "t" + std::to_string(i));
-  EXPECT_EQ(worker_.size(), 1U);
+  for (std::size_t i = 0; i < kBatchMax * kBatchesInFlight + 1; ++i) ask(*upstream, "t" + std::to_string(i));
+  EXPECT_EQ(worker_.size(), 0U) << "asked before the turn was over";
+  loop_.run_all();
+  EXPECT_EQ(worker_.size(), kBatchesInFlight);
   EXPECT_TRUE(worker_.run_one());
   EXPECT_EQ(loop_.size(), 1U);
   loop_.run_one();
-  EXPECT_EQ(answers_.size(), 1U);
-  EXPECT_EQ(worker_.size(), 1U);
+  EXPECT_EQ(answers_.size(), kBatchMax);
+  EXPECT_EQ(worker_.size(), kBatchesInFlight) << "the one that waited took the place";
   settle();
-  EXPECT_EQ(answers_.size(), 301U);
-  EXPECT_EQ(state(*upstream).at("batches").to_number<int>(), 3);
-  EXPECT_EQ(state(*upstream).at("largest_batch").to_number<int>(), 256);
+  EXPECT_EQ(answers_.size(), kBatchMax * kBatchesInFlight + 1);
+  EXPECT_EQ(state(*upstream).at("batches").to_number<std::size_t>(), kBatchesInFlight + 1);
+  EXPECT_EQ(state(*upstream).at("largest_batch").to_number<std::size_t>(), kBatchMax);
 }
 
 TEST_F(SqliteUpstreamTest, QueueBeyondItsBoundIsOverloadedFromTheLoop) {
   const auto upstream = open({}, 2);
-  for (int i = 0; i < 5; ++i) ask(*upstream, "t");  // one under way, two waiting
+  for (int i = 0; i < 5; ++i) ask(*upstream, "t");
   EXPECT_TRUE(answers_.empty());
   loop_.run_all();
-  ASSERT_EQ(answers_.size(), 2U);
+  ASSERT_EQ(answers_.size(), 3U);
   EXPECT_EQ(answers_[0].verdict, Verdict::kUnavailable);
   EXPECT_EQ(answers_[0].reason, Reason::kOverloaded);
   settle();
@@ -146,7 +149,8 @@ TEST_F(SqliteUpstreamTest, QuestionPastItsDeadlineTimesOut) {
   clock_.monotonic = 2'000;
   settle();
   ask(*upstream, made[0].token, 3'000);
-  worker_.run_all();
+  loop_.run_all();
+  EXPECT_EQ(worker_.run_all(), 1U);
   clock_.monotonic = 3'000;  // between the lookup and its answer
   settle();
   ASSERT_EQ(answers_.size(), 2U);
@@ -160,6 +164,7 @@ TEST_F(SqliteUpstreamTest, QuestionPastItsDeadlineTimesOut) {
 TEST_F(SqliteUpstreamTest, StuckWorkerDoesNotHoldBackTimeouts) {
   const auto upstream = open();
   ask(*upstream, "under way", 2'000);
+  loop_.run_all();
   ask(*upstream, "waiting", 2'000);
   ask(*upstream, "patient", 9'000);
   upstream->expire_overdue();
