@@ -12,6 +12,8 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "bench/daemon_link.hpp"
 #include "bench/die.hpp"
@@ -25,6 +27,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kCapacity = 1'000'000;
 constexpr std::size_t kCreatesPerRequest = 1'000;
+constexpr std::size_t kCreators = 4;  // what is asked for while one transaction is written goes into the next
+constexpr std::size_t kCreatesPerCaller = 10;
 
 double seconds_since(Clock::time_point begun) {
   return std::chrono::duration<double>(Clock::now() - begun).count();
@@ -72,15 +76,23 @@ void through_daemon(benchmark::State& state, const SessionDaemon& daemon) {
 }
 
 void create(benchmark::State& state, const SessionDaemon& daemon) {
-  DaemonLink control(daemon.control_socket());
+  const auto ask = [&daemon] {
+    DaemonLink control(daemon.control_socket());
+    for (std::size_t request = 0; request < kCreatesPerCaller; ++request) {
+      control.control(
+          R"({"verb":"session_create","profile":"sessions","subject":"bench","scopes":["read"],"count":)" +
+          std::to_string(kCreatesPerRequest) + "}");
+    }
+  };
   for (auto _ : state) {
     const auto begun = Clock::now();
-    control.control(
-        R"({"verb":"session_create","profile":"sessions","subject":"bench","scopes":["read"],"count":)" +
-        std::to_string(kCreatesPerRequest) + "}");
+    {
+      std::vector<std::jthread> callers;
+      for (std::size_t caller = 0; caller < kCreators; ++caller) callers.emplace_back(ask);
+    }
     state.SetIterationTime(seconds_since(begun));
   }
-  state.SetItemsProcessed(all_passes(state, kCreatesPerRequest));
+  state.SetItemsProcessed(all_passes(state, kCreators * kCreatesPerCaller * kCreatesPerRequest));
 }
 
 }  // namespace

@@ -28,28 +28,48 @@ constexpr std::size_t kSubjectBytesMax = 1'024;
 constexpr std::size_t kGrantBytesMax = 256;  // one scope, role or permission
 constexpr std::size_t kGrantsMax = 256;      // as many as a row is read with
 
-constexpr OwnedSchema kOwnedSchema{0x61637373 /* "acss" */, 1, R"sql(
-  CREATE TABLE sessions(
-    token_hash BLOB PRIMARY KEY NOT NULL CHECK (length(token_hash) = 32),
-    subject TEXT NOT NULL,
-    client_id TEXT NOT NULL,
-    sid TEXT NOT NULL,
-    scopes TEXT NOT NULL,
-    roles TEXT NOT NULL,
-    permissions TEXT NOT NULL,
-    created_ns INTEGER NOT NULL,
-    expires_ns INTEGER NOT NULL,
-    last_seen_ns INTEGER NOT NULL,
-    revoked_ns INTEGER
-  ) STRICT, WITHOUT ROWID;
-  CREATE UNIQUE INDEX sessions_by_sid ON sessions(sid);
-  CREATE INDEX sessions_by_subject ON sessions(subject, created_ns);
-  CREATE INDEX sessions_by_creation ON sessions(created_ns);
-)sql",
-                                   "the session database"};
+// Rows stand in the order of their creation, so that new ones share pages; of the two indexes that are asked by
+// random names, the sid's is made to grow at one place (draw_names). What a batch of new sessions costs is the
+// number of pages it touches.
+#define SESSION_TABLE                                              \
+  "CREATE TABLE sessions("                                         \
+  "  id INTEGER PRIMARY KEY,"                                      \
+  "  token_hash BLOB NOT NULL CHECK (length(token_hash) = 32),"    \
+  "  subject TEXT NOT NULL,"                                       \
+  "  client_id TEXT NOT NULL,"                                     \
+  "  sid TEXT NOT NULL,"                                           \
+  "  scopes TEXT NOT NULL,"                                        \
+  "  roles TEXT NOT NULL,"                                         \
+  "  permissions TEXT NOT NULL,"                                   \
+  "  created_ns INTEGER NOT NULL,"                                 \
+  "  expires_ns INTEGER NOT NULL,"                                 \
+  "  last_seen_ns INTEGER NOT NULL,"                               \
+  "  revoked_ns INTEGER"                                           \
+  ") STRICT;"
+#define SESSION_INDEXES                                            \
+  "CREATE UNIQUE INDEX sessions_by_token ON sessions(token_hash);" \
+  "CREATE UNIQUE INDEX sessions_by_sid ON sessions(sid);"          \
+  "CREATE INDEX sessions_by_subject ON sessions(subject);"
 
-// Enough for the keys and rows of a hundred thousand sessions; the kernel caches the rest.
-constexpr const char* kCachePragma = "PRAGMA cache_size = -65536";
+// Version 1 kept its rows by the token's hash.
+constexpr const char* kUpgrades[] = {
+    "ALTER TABLE sessions RENAME TO sessions_1; DROP INDEX sessions_by_sid; DROP INDEX sessions_by_subject;"
+    "DROP INDEX sessions_by_creation;" SESSION_TABLE
+    "INSERT INTO sessions(token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns, expires_ns,"
+    " last_seen_ns, revoked_ns) SELECT token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns,"
+    " expires_ns, last_seen_ns, revoked_ns FROM sessions_1 ORDER BY created_ns;"
+    "DROP TABLE sessions_1;" SESSION_INDEXES};
+constexpr OwnedSchema kOwnedSchema{.application_id = 0x61637373 /* "acss" */,
+                                   .version = 2,
+                                   .sql = SESSION_TABLE SESSION_INDEXES,
+                                   .name = "the session database",
+                                   .upgrades = kUpgrades};
+
+// The cache: enough for the keys and rows of a hundred thousand sessions; the kernel caches the rest. The log: a
+// thousand new sessions write some 900 pages, most of them again with the next thousand, and are copied into the file
+// once for all of these. 64 MiB of log are read at the next start at most.
+constexpr const char* kTuning =
+    "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 67108864";
 
 #define SESSION_COLUMNS \
   "token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns, expires_ns, revoked_ns"
@@ -166,15 +186,17 @@ struct Names {
   std::string sid;
 };
 
-Result<Names> draw_names() {
-  for (;;) {
-    Secret secret;
-    if (Result<void> filled = fill_random(secret.bytes); !filled)
-      return std::unexpected(std::move(filled.error()));
-    Names names{base64url_encode(secret.part(0, kTokenBytes)), base64url_encode(secret.part(kTokenBytes, kSidBytes))};
-    // An operator types a sid on a command line, where a leading '-' makes it an option.
-    if (!names.sid.starts_with('-')) return names;
+// A sid is a name, not a secret: it begins with the second of its creation, so that new ones stand together in their
+// index, and 96 random bits make it one of a kind. 31 bits of the second keep it from beginning with a '-', which a
+// command line takes for an option.
+Result<Names> draw_names(std::int64_t created_wall_ns) {
+  Secret secret;
+  if (Result<void> filled = fill_random(secret.bytes); !filled) return std::unexpected(std::move(filled.error()));
+  const auto second = static_cast<std::uint32_t>(created_wall_ns / 1'000'000'000) & 0x7fff'ffffU;
+  for (std::size_t i = 0; i < sizeof second; ++i) {
+    secret.bytes[kTokenBytes + i] = static_cast<std::uint8_t>(second >> (24 - 8 * i));
   }
+  return Names{base64url_encode(secret.part(0, kTokenBytes)), base64url_encode(secret.part(kTokenBytes, kSidBytes))};
 }
 
 }  // namespace
@@ -183,13 +205,13 @@ Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file) {
   Result<OwnedDatabase> owned = open_owned(file, kOwnedSchema);
   if (!owned) return fail(owned.error().code, file.string() + ": " + owned.error().message);
   Database& database = owned->database;
-  if (Result<void> set = database.execute(kCachePragma); !set) return std::unexpected(std::move(set.error()));
+  if (Result<void> set = database.execute(kTuning); !set) return std::unexpected(std::move(set.error()));
   const char* const texts[] = {"SELECT " SESSION_COLUMNS " FROM sessions WHERE token_hash = ?1",
                                "INSERT INTO sessions(" SESSION_COLUMNS
                                ", last_seen_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?8)",
-                               "SELECT " SESSION_COLUMNS " FROM sessions ORDER BY created_ns DESC LIMIT ?1",
+                               "SELECT " SESSION_COLUMNS " FROM sessions ORDER BY id DESC LIMIT ?1",
                                "SELECT " SESSION_COLUMNS
-                               " FROM sessions WHERE subject = ?2 ORDER BY created_ns DESC LIMIT ?1",
+                               " FROM sessions WHERE subject = ?2 ORDER BY id DESC LIMIT ?1",
                                "SELECT " SESSION_COLUMNS " FROM sessions WHERE sid = ?1",
                                "UPDATE sessions SET revoked_ns = ?2 WHERE sid = ?1 AND revoked_ns IS NULL"};
   std::vector<Statement> made;
@@ -219,16 +241,14 @@ Proof OwnSessions::find(std::string_view token, std::int64_t wall_now_ns) {
   return proof;
 }
 
-Result<std::vector<NewSession>> OwnSessions::create(const SessionSpec& spec, std::uint32_t count) {
-  if (auto fault = fault_of(spec, count)) return fail(ErrorCode::kUsage, std::move(*fault));
+Result<std::vector<NewSession>> OwnSessions::insert(const SessionOrder& order) {
+  const auto& [spec, count] = order;
   const std::string scopes = joined(spec.scopes), roles = joined(spec.roles),
                     permissions = joined(spec.permissions);
-  Result<Transaction> transaction = Transaction::begin(database_, Transaction::Kind::kWrite);
-  if (!transaction) return std::unexpected(std::move(transaction.error()));
   std::vector<NewSession> made;
   made.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
-    Result<Names> names = draw_names();
+    Result<Names> names = draw_names(spec.created_wall_ns);
     if (!names) return std::unexpected(std::move(names.error()));
     auto& [token, sid] = *names;
     const Sha256 hash = sha256(token);
@@ -255,9 +275,33 @@ Result<std::vector<NewSession>> OwnSessions::create(const SessionSpec& spec, std
                    hash};
     made.push_back({std::move(token), std::move(sid), proof_of(std::move(row), spec.created_wall_ns)});
   }
-  if (Result<void> done = commit_in_place(database_, *transaction); !done) {
-    return std::unexpected(std::move(done.error()));
+  return made;
+}
+
+std::vector<Result<std::vector<NewSession>>> OwnSessions::create(std::span<const SessionOrder> orders) {
+  using Made = Result<std::vector<NewSession>>;
+  std::vector<Made> made;
+  made.reserve(orders.size());
+  for (const SessionOrder& order : orders) {
+    auto fault = fault_of(order.spec, order.count);
+    made.push_back(fault ? Made(fail(ErrorCode::kUsage, std::move(*fault))) : Made());
   }
+  // What fails from here on is the database, and nothing of the transaction is there then.
+  const auto refuse_all = [&made](const authcache::shm::Error& error) {
+    for (Made& one : made) {
+      if (one) one = std::unexpected(error);
+    }
+    return std::move(made);
+  };
+  if (std::ranges::none_of(made, &Made::has_value)) return made;
+  Result<Transaction> transaction = Transaction::begin(database_, Transaction::Kind::kWrite);
+  if (!transaction) return refuse_all(transaction.error());
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    if (!made[i]) continue;
+    made[i] = insert(orders[i]);
+    if (!made[i]) return refuse_all(made[i].error());
+  }
+  if (Result<void> done = commit_in_place(database_, *transaction); !done) return refuse_all(done.error());
   return made;
 }
 

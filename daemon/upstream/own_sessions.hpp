@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -24,13 +25,16 @@ class OwnSessions {
   [[nodiscard]] int failure_code() const { return failure_code_; }
 
   // As in session_store.hpp.
-  [[nodiscard]] authcache::shm::Result<std::vector<NewSession>> create(const SessionSpec& spec,
-                                                                       std::uint32_t count);
+  [[nodiscard]] std::vector<authcache::shm::Result<std::vector<NewSession>>> create(
+      std::span<const SessionOrder> orders);
   [[nodiscard]] authcache::shm::Result<std::vector<SessionRow>> list(std::string_view subject,
                                                                      std::uint32_t limit);
   [[nodiscard]] authcache::shm::Result<SessionRow> revoke(std::string_view sid, std::int64_t wall_now_ns);
 
  private:
+  // Within the caller's transaction.
+  [[nodiscard]] authcache::shm::Result<std::vector<NewSession>> insert(const SessionOrder& order);
+
   struct Statements {
     Statement find, insert, list_all, list_subject, by_sid, mark_revoked;
   };

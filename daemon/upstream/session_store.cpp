@@ -97,8 +97,14 @@ std::vector<Proof> SessionStore::resolve(std::span<const std::string_view> token
 bool SessionStore::broken() const { return impl_->broken; }
 
 Result<std::vector<NewSession>> SessionStore::create(const SessionSpec& spec, std::uint32_t count) {
+  const SessionOrder order{spec, count};
+  return std::move(create(std::span(&order, 1)).front());
+}
+
+std::vector<Result<std::vector<NewSession>>> SessionStore::create(std::span<const SessionOrder> orders) {
   OwnSessions* own = impl_->own();
-  return own == nullptr ? not_ours() : own->create(spec, count);
+  if (own != nullptr) return own->create(orders);
+  return std::vector<Result<std::vector<NewSession>>>(orders.size(), not_ours());
 }
 
 Result<std::vector<SessionRow>> SessionStore::list(std::string_view subject, std::uint32_t limit) {

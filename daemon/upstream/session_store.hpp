@@ -1,9 +1,9 @@
 // Sessions in SQLite: our own schema, or an existing one by a configured query. SQLite blocks, so a worker
 // thread owns this; sqlite_upstream.hpp is its face on the loop.
 //
-// Own schema: table sessions(token_hash BLOB PRIMARY KEY -- SHA-256 of the token, subject, client_id, sid,
-// scopes, roles, permissions -- space-separated text, created_ns, expires_ns, last_seen_ns, revoked_ns)
-// WITHOUT ROWID. Raw tokens never enter it.
+// Own schema: table sessions(id, token_hash BLOB UNIQUE -- SHA-256 of the token, subject, client_id, sid,
+// scopes, roles, permissions -- space-separated text, created_ns, expires_ns, last_seen_ns, revoked_ns).
+// Raw tokens never enter it.
 #pragma once
 
 #include <chrono>
@@ -32,9 +32,15 @@ struct SessionSpec {
   std::int64_t expires_wall_ns;
 };
 
+// So many sessions alike.
+struct SessionOrder {
+  SessionSpec spec;
+  std::uint32_t count;
+};
+
 struct NewSession {
   std::string token;  // 43 characters: 256 random bits, base64url; exists nowhere else
-  std::string sid;    // 22 characters: public name of the session, 128 random bits
+  std::string sid;    // 22 characters: public name of the session, 96 random bits
   Proof proof;        // what a lookup of the token would find now
 };
 
@@ -74,8 +80,11 @@ class SessionStore {
   // True once the file was moved or removed, or the database failed in a way that opening it anew may mend.
   [[nodiscard]] bool broken() const;
 
-  // Own schema only (kUsage otherwise), all three. One transaction; durable when it returns ok.
+  // Own schema only (kUsage otherwise), all of these. One transaction; durable when it returns ok.
   authcache::shm::Result<std::vector<NewSession>> create(const SessionSpec& spec, std::uint32_t count);
+  // An answer for each order, in order. One transaction for all that are sound: logins that come together wait
+  // for one sync of the disk.
+  std::vector<authcache::shm::Result<std::vector<NewSession>>> create(std::span<const SessionOrder> orders);
   // Newest first. Empty subject: all. At most limit rows.
   authcache::shm::Result<std::vector<SessionRow>> list(std::string_view subject, std::uint32_t limit);
   // Marks the session revoked; returns its row. kNotFound if there is none; revoking twice is ok.

@@ -6,6 +6,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <deque>
+#include <iterator>
 #include <utility>
 
 #include "daemon/upstream/reopening_store.hpp"
@@ -102,15 +103,16 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
     for (Answer& answer : overdue) answer(unavailable(Reason::kTimeout));
   }
 
+  void create(SessionSpec spec, std::uint32_t count, Done<std::vector<NewSession>> done) {
+    if (refuse_control(done)) return;
+    ordered_.orders.push_back({std::move(spec), count});
+    ordered_.done.push_back(std::move(done));
+    if (!creating_) start_creating();
+  }
+
   template <class T, class Operation>
   void control(Operation operation, Done<T> done) {
-    if (controls_ >= kControlMax) {
-      loop_.post([done = std::move(done)]() mutable {
-        done(fail(ErrorCode::kUnavailable, "too many session operations are under way; ask again"));
-      });
-      return;
-    }
-    ++controls_;
+    if (refuse_control(done)) return;
     worker_.post(
         [self = shared_from_this(), operation = std::move(operation), done = std::move(done)]() mutable {
           SessionStore* store = self->store_.get();
@@ -145,6 +147,12 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
   }
 
  private:
+  using Created = Result<std::vector<NewSession>>;
+  struct Ordered {
+    std::vector<SessionOrder> orders;
+    std::vector<Done<std::vector<NewSession>>> done;
+  };
+
   [[nodiscard]] std::uint64_t now_ns() const { return static_cast<std::uint64_t>(clock_.monotonic_ns()); }
 
   [[nodiscard]] std::unexpected<authcache::shm::Error> closed() const {
@@ -169,6 +177,50 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
 
   void start_batches() {
     while (!queue_.empty() && in_flight_.size() < kBatchesInFlight) start_batch();
+  }
+
+  // Counts it otherwise.
+  template <class T>
+  bool refuse_control(Done<T>& done) {
+    if (controls_ < kControlMax) {
+      ++controls_;
+      return false;
+    }
+    loop_.post([done = std::move(done)]() mutable {
+      done(fail(ErrorCode::kUnavailable, "too many session operations are under way; ask again"));
+    });
+    return true;
+  }
+
+  // What was ordered while the worker wrote goes together, in one transaction no larger than one order may be.
+  [[nodiscard]] Ordered take_ordered() {
+    std::size_t count = 0, sessions = 0;
+    for (; count < ordered_.orders.size(); ++count) {
+      sessions += ordered_.orders[count].count;
+      if (count > 0 && sessions > kSessionsPerCreateMax) break;
+    }
+    const auto end = static_cast<std::ptrdiff_t>(count);
+    Ordered taken;
+    std::move(ordered_.orders.begin(), ordered_.orders.begin() + end, std::back_inserter(taken.orders));
+    std::move(ordered_.done.begin(), ordered_.done.begin() + end, std::back_inserter(taken.done));
+    ordered_.orders.erase(ordered_.orders.begin(), ordered_.orders.begin() + end);
+    ordered_.done.erase(ordered_.done.begin(), ordered_.done.begin() + end);
+    return taken;
+  }
+
+  void start_creating() {
+    creating_ = !ordered_.orders.empty();
+    if (!creating_) return;
+    worker_.post([self = shared_from_this(), ordered = take_ordered()]() mutable {
+      SessionStore* store = self->store_.get();
+      auto made = store != nullptr ? store->create(ordered.orders)
+                                   : std::vector<Created>(ordered.orders.size(), self->closed());
+      self->loop_.post([self, made = std::move(made), done = std::move(ordered.done)]() mutable {
+        self->start_creating();
+        self->controls_ -= done.size();
+        for (std::size_t i = 0; i < done.size(); ++i) done[i](std::move(made[i]));
+      });
+    });
   }
 
   void start_batch() {
@@ -251,6 +303,8 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
   std::deque<Pending> queue_;
   std::deque<std::shared_ptr<Batch>> in_flight_;  // in the worker's order
   bool starting_ = false;
+  Ordered ordered_;  // that no transaction has taken yet
+  bool creating_ = false;
   std::size_t controls_ = 0;
   Counters counters_;
   bool open_ = true;
@@ -293,9 +347,7 @@ void SqliteUpstream::expire_overdue() {
 
 void SqliteUpstream::create_sessions(SessionSpec spec, std::uint32_t count,
                                      Done<std::vector<NewSession>> done) {
-  core_->control<std::vector<NewSession>>(
-      [spec = std::move(spec), count](SessionStore& store) { return store.create(spec, count); },
-      std::move(done));
+  core_->create(std::move(spec), count, std::move(done));
 }
 
 void SqliteUpstream::list_sessions(std::string subject, std::uint32_t limit,

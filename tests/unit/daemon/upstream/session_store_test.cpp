@@ -163,6 +163,47 @@ TEST(OwnSessions, SurviveAReopening) {
   EXPECT_EQ(resolve_one(store, made[1].token).reason, Reason::kRevoked);
 }
 
+// Version 1 kept its rows by the token's hash; nobody is logged out by an upgrade.
+TEST(OwnSessions, FileOfTheFirstVersionIsTakenOverWithAllItsSessions) {
+  const TemporaryDirectory directory;
+  const auto file = directory / "sessions.db";
+  std::vector<NewSession> made;
+  {
+    SessionStore store = open_ok({}, file);
+    for (std::int64_t i = 0; i < 3; ++i) {
+      SessionSpec spec = alice();
+      spec.created_wall_ns = kNow + i;
+      made.push_back(std::move(store.create(spec, 1).value()[0]));
+    }
+    ASSERT_TRUE(store.revoke(made[1].sid, kNow + 5));
+  }
+  run_sql(file,
+          "ALTER TABLE sessions RENAME TO now;"
+          "DROP INDEX sessions_by_token; DROP INDEX sessions_by_sid; DROP INDEX sessions_by_subject;"
+          "CREATE TABLE sessions(token_hash BLOB PRIMARY KEY NOT NULL CHECK (length(token_hash) = 32),"
+          " subject TEXT NOT NULL, client_id TEXT NOT NULL, sid TEXT NOT NULL, scopes TEXT NOT NULL,"
+          " roles TEXT NOT NULL, permissions TEXT NOT NULL, created_ns INTEGER NOT NULL,"
+          " expires_ns INTEGER NOT NULL, last_seen_ns INTEGER NOT NULL, revoked_ns INTEGER) STRICT, WITHOUT ROWID;"
+          "CREATE UNIQUE INDEX sessions_by_sid ON sessions(sid);"
+          "CREATE INDEX sessions_by_subject ON sessions(subject, created_ns);"
+          "CREATE INDEX sessions_by_creation ON sessions(created_ns);"
+          "INSERT INTO sessions SELECT token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns,"
+          " expires_ns, last_seen_ns, revoked_ns FROM now; DROP TABLE now; PRAGMA user_version = 1");
+  for (int opening = 0; opening < 2; ++opening) {
+    SessionStore store = open_ok({}, file);
+    EXPECT_EQ(resolve_one(store, made[0].token, kNow + 9).identity.subject, "alice");
+    EXPECT_EQ(resolve_one(store, made[1].token, kNow + 9).reason, Reason::kRevoked);
+    const auto rows = store.list("alice", 10).value();
+    ASSERT_EQ(rows.size(), 3U);
+    EXPECT_EQ(rows[0].sid, made[2].sid);
+    EXPECT_EQ(rows[2].sid, made[0].sid);
+    EXPECT_EQ(rows[0].scopes, made[2].proof.identity.scopes);
+  }
+  SessionStore store = open_ok({}, file);
+  ASSERT_TRUE(store.create(alice(), 1));
+  EXPECT_EQ(store.list("", 10)->size(), 4U);
+}
+
 TEST(OwnSessions, ListIsNewestFirstAndBounded) {
   const TemporaryDirectory directory;
   SessionStore store = open_ok({}, directory / "sessions.db");

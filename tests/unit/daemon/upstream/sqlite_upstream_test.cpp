@@ -218,6 +218,42 @@ TEST_F(SqliteUpstreamTest, RevokedSessionIsRevokedForTheNextQuestion) {
   EXPECT_EQ(rows, 2U);
 }
 
+TEST_F(SqliteUpstreamTest, SessionsOrderedWhileTheWorkerWritesGoTogether) {
+  const auto upstream = open();
+  SessionSpec spec{};
+  spec.subject = "alice";
+  spec.created_wall_ns = clock_.wall;
+  spec.expires_wall_ns = clock_.wall + 1'000'000'000;
+  std::vector<std::size_t> made;
+  std::size_t refused = 0;
+  const auto order = [&](std::uint32_t count) {
+    upstream->create_sessions(spec, count, [&](Result<std::vector<NewSession>> result) {
+      if (result) made.push_back(result->size());
+      refused += !result;
+    });
+  };
+  order(1);
+  order(2);
+  order(0);  // a fault of its own, not of those that it goes with
+  order(3);
+  EXPECT_EQ(worker_.size(), 1U);
+  worker_.run_one();
+  loop_.run_all();
+  EXPECT_EQ(made, (std::vector<std::size_t>{1}));
+  EXPECT_EQ(worker_.size(), 1U) << "the other three as one task";
+  settle();
+  EXPECT_EQ(made, (std::vector<std::size_t>{1, 2, 3}));
+  EXPECT_EQ(refused, 1U);
+  for (const std::uint32_t count : {1U, authcached::kSessionsPerCreateMax, 1U, 1U}) order(count);
+  std::size_t transactions = 0;
+  while (worker_.run_one()) {
+    ++transactions;
+    loop_.run_all();
+  }
+  EXPECT_EQ(transactions, 3U) << "no transaction is larger than one order may be";
+  EXPECT_EQ(made.size(), 7U);
+}
+
 TEST_F(SqliteUpstreamTest, ControlOperationsAreBounded) {
   const auto upstream = open();
   std::size_t done = 0, refused = 0;
