@@ -98,8 +98,9 @@ int main(int argc, char** argv) {
   const std::string face_socket = runtime + "/http.sock", static_socket = runtime + "/static.sock";
   const Cores cores;
   cores.use_last();
-  const SessionDaemon daemon(argv[1], runtime, state, kCapacity, {},
-                             "[http]\nlisten = \"unix:" + face_socket + "\"\n");
+  const SessionDaemon daemon(
+      argv[1], runtime, state,
+      {.capacity = kCapacity, .sections = "[http]\nlisten = \"unix:" + face_socket + "\"\n"});
   const ServerProcess nginx(nginx_command(argv[2], state, static_socket), static_socket);
   cores.use_first();
   daemon.ask_all();

@@ -99,7 +99,7 @@ void create(benchmark::State& state, const SessionDaemon& daemon) {
 
 int main(int argc, char** argv) {
   if (argc < 4) die("usage: miss_bench AUTHCACHED RUNTIME_DIR STATE_DIR [flags]");
-  const SessionDaemon daemon(argv[1], argv[2], argv[3], kCapacity);
+  const SessionDaemon daemon(argv[1], argv[2], argv[3], {.capacity = kCapacity});
   argv[3] = argv[0];
   int rest = argc - 3;
   benchmark::Initialize(&rest, argv + 3);

@@ -41,7 +41,7 @@ std::uint64_t number_after(std::string_view text, std::string_view member) {
 
 int main(int argc, char** argv) {
   if (argc != 5) die("usage: refresh_bench AUTHCACHED RUNTIME_DIR STATE_DIR OUT.json");
-  const SessionDaemon daemon(argv[1], argv[2], argv[3], kCapacity, "ttl_max = \"1s\"\nrefresh = \"on\"\n");
+  const SessionDaemon daemon(argv[1], argv[2], argv[3], {.capacity = kCapacity, .profile_lines = "ttl_max = \"1s\"\nrefresh = \"on\"\n"});
   authcache_client* client = nullptr;
   authcache_requirement* requirement = nullptr;
   authcache_options options = AUTHCACHE_OPTIONS_INIT;

@@ -66,7 +66,7 @@ void replace_once(const SessionDaemon& daemon, Shared& shared, std::uint64_t cap
 
 int main(int argc, char** argv) {
   if (argc != 5) die("usage: replace_bench AUTHCACHED RUNTIME_DIR STATE_DIR OUT.json");
-  const SessionDaemon daemon(argv[1], argv[2], argv[3], kCapacities[0]);
+  const SessionDaemon daemon(argv[1], argv[2], argv[3], {.capacity = kCapacities[0]});
   daemon.ask_all();
   Shared shared;
   authcache_options options = AUTHCACHE_OPTIONS_INIT;

@@ -15,6 +15,7 @@ namespace {
 namespace wire = authcache::shm::wire;
 
 constexpr std::size_t kInFlight = 64;
+constexpr std::size_t kPerTransaction = 10'000;
 constexpr std::int64_t kSessionLifeNs = std::int64_t{3600} * 1'000'000'000;
 
 std::int64_t wall_now_ns() {
@@ -26,16 +27,15 @@ std::int64_t wall_now_ns() {
 }  // namespace
 
 SessionDaemon::SessionDaemon(std::string program, std::filesystem::path runtime, std::filesystem::path state,
-                             std::uint64_t capacity, std::string profile_lines, std::string sections)
+                             Setup setup)
     : runtime_(std::move(runtime)),
       state_(std::move(state)),
       database_(state_ / "sessions.db"),
-      profile_lines_(std::move(profile_lines)),
-      sections_(std::move(sections)) {
+      setup_(std::move(setup)) {
   std::filesystem::create_directory(state_);
   std::filesystem::permissions(state_, std::filesystem::perms::owner_all);
   fill_database();
-  write_config(capacity);
+  write_config(setup_.capacity);
   const std::vector<std::string> command{std::move(program), "--config",
                                          (state_ / "authcached.toml").string(), "--first-start"};
   process_ = std::make_unique<ServerProcess>(command, control_socket());
@@ -49,11 +49,16 @@ void SessionDaemon::fill_database() {
   auto store = authcached::SessionStore::open(profile, database_);
   if (!store) die(store.error().message);
   const std::int64_t now = wall_now_ns();
-  authcached::SessionSpec spec{"user", "web", {"read", "write"}, {"member"}, {}, now, now + kSessionLifeNs};
-  while (tokens_.size() < kSessions) {
-    auto created = store->create(spec, 10'000);
-    if (!created) die(created.error().message);
-    for (auto& session : *created) tokens_.push_back(std::move(session.token));
+  while (tokens_.size() < setup_.sessions) {
+    std::vector<authcached::SessionOrder> orders;
+    for (std::size_t i = 0; i < kPerTransaction; ++i) {
+      const std::string subject = "user-" + std::to_string(tokens_.size() + i);
+      orders.push_back({{subject, "web", {"read", "write"}, {"member"}, {}, now, now + kSessionLifeNs}, 1});
+    }
+    for (auto& created : store->create(orders)) {
+      if (!created) die(created.error().message);
+      tokens_.push_back(std::move(created->front().token));
+    }
   }
 }
 
@@ -63,7 +68,7 @@ void SessionDaemon::write_config(std::uint64_t capacity) const {
       << "\"\ngroup = \"\"\nadmin_group = \"\"\nlog_level = \"error\"\n[table]\ncapacity = " << capacity
       << "\nheartbeat_timeout = \"2s\"\n[limits]\nmisses_per_second_per_uid = 10000000\n"
          "miss_burst_per_uid = 10000000\n[profile.sessions]\nupstream = \"sqlite\"\n"
-      << profile_lines_ << sections_;
+      << setup_.profile_lines << setup_.sections;
 }
 
 void SessionDaemon::reload(std::uint64_t capacity) const {

@@ -1,5 +1,5 @@
-// A real authcached over a SQLite database of 100 000 sessions of its own, for benches that need the daemon's
-// part. One thread; the daemon ends with it.
+// A real authcached over a SQLite database of sessions of its own, each of another subject, for benches that need
+// the daemon's part. One thread; the daemon ends with it.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,15 @@ namespace authcache_bench {
 
 class SessionDaemon {
  public:
-  static constexpr std::size_t kSessions = 100'000;
   static constexpr const char* kProfile = "sessions";
 
-  // profile_lines: further lines of its profile; sections: further ones of the configuration.
-  SessionDaemon(std::string program, std::filesystem::path runtime, std::filesystem::path state,
-                std::uint64_t capacity, std::string profile_lines = {}, std::string sections = {});
+  struct Setup {
+    std::uint64_t capacity;        // of its table, records
+    std::size_t sessions = 100'000;
+    std::string profile_lines{};   // further ones of its profile
+    std::string sections{};        // further ones of the configuration
+  };
+  SessionDaemon(std::string program, std::filesystem::path runtime, std::filesystem::path state, Setup setup);
 
   // Asks for every session through the miss socket, 64 questions in flight; ends the program unless all are
   // valid.
@@ -38,8 +41,7 @@ class SessionDaemon {
   void write_config(std::uint64_t capacity) const;
 
   std::filesystem::path runtime_, state_, database_;
-  std::string profile_lines_;
-  std::string sections_;
+  Setup setup_;
   std::vector<std::string> tokens_;
   std::unique_ptr<ServerProcess> process_;
 };
