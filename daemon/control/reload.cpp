@@ -1,5 +1,7 @@
 #include "daemon/control/reload.hpp"
 
+#include <algorithm>
+
 #include "daemon/base/config_file.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/control/face/client_table.hpp"
@@ -54,6 +56,16 @@ void keep_what_needs_a_restart(const Config& before, Config& now) {
   keep_http_socket(before.http, now.http);
 }
 
+// True if each profile of before is there unchanged, and every other proves tokens by its own trust: then all records
+// say what they should, and so will those of questions under way.
+bool only_adds(const std::vector<ProfileConfig>& before, const std::vector<ProfileConfig>& now) {
+  const auto kept = [&](const ProfileConfig& old) { return std::ranges::find(now, old) != now.end(); };
+  const auto own_trust = [&](const ProfileConfig& profile) {
+    return std::ranges::none_of(before, [&](const ProfileConfig& old) { return !(old == profile) && old.id() == profile.id(); });
+  };
+  return std::ranges::all_of(before, kept) && std::ranges::all_of(now, own_trust);
+}
+
 }  // namespace
 
 void reload(Services& services, Config& config, Profiles& profiles, ProfileFactory& factory,
@@ -77,7 +89,7 @@ void reload(Services& services, Config& config, Profiles& profiles, ProfileFacto
     return done(std::unexpected(made.error()));
   }
   // Records of our own sessions carry the audience that the profile had when they were admitted.
-  if (config.profiles != next->profiles) services.tables.raise_all();
+  if (!only_adds(config.profiles, next->profiles)) services.tables.raise_all();
   config = std::move(*next);
   profiles = std::move(*made);
   if (const auto level = log_level_from_name(config.log_level)) set_log_level(*level);

@@ -92,6 +92,22 @@ TEST(Reload, AProfileThatIsTakenOutAnswersNothingAndOneThatIsAddedAnswers) {
   EXPECT_EQ(reader.validate(question), "unavailable/unknown_profile");
 }
 
+TEST(Reload, AProfileThatIsAddedCostsNoRecordOfTheOthers) {
+  Scene scene;
+  scene.start();
+  ReaderProcess reader(scene.daemon.runtime_dir());
+  const Question of_session = session(scene.create_session());
+  const Question of_jwt = api(scene.issuer.es256());
+  ASSERT_EQ(reader.validate(of_jwt), "valid");
+  ASSERT_EQ(reader.lookup(of_session), "valid");
+  scene.settings.more = "\n[profile.extra]\nupstream = \"jwks\"\nissuer = \"https://extra.example\"\njwks_file = \"" +
+                        scene.jwks_file().string() + "\"\naudience = [\"" + kAudience + "\"]\nalgorithms = [\"ES256\"]\n";
+  scene.configure();
+  ASSERT_EQ(scene.daemon.authctl({"reload"}).exit, 0);
+  EXPECT_EQ(reader.lookup(of_jwt), "valid");
+  EXPECT_EQ(reader.lookup(of_session), "valid");
+}
+
 TEST(Reload, AnAudienceThatChangesHoldsForCachedSessionsToo) {
   Scene scene({.sessions = "audience = [\"https://one.example\"]"});
   scene.start();
