@@ -12,6 +12,9 @@ import { pathToFileURL } from 'node:url';
 
 const settings = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const { default: Provider } = await import(pathToFileURL(`${settings.modules}/oidc-provider/lib/index.js`));
+const { createMemoryAdapter } = await import(pathToFileURL(`${settings.modules}/oidc-provider/lib/adapters/memory_adapter.js`));
+// What every issuer of this process knows about its tokens: a change of keys makes a new one, which must know them too.
+const adapter = createMemoryAdapter(0);
 
 // What a token is for decides its form. null: opaque.
 const apis = { 'urn:test:api:rs256': 'RS256', 'urn:test:api:es256': 'ES256', 'urn:test:api:eddsa': 'EdDSA', 'urn:test:api:opaque': null };
@@ -36,6 +39,7 @@ const reader = (id, more) => ({ client_id: id, client_secret: secret, grant_type
 
 function makeProvider(issuer) {
   return new Provider(issuer, {
+    adapter,
     jwks: { keys: state.keys },
     clients: [
       { client_id: 'svc', client_secret: secret, grant_types: ['client_credentials'], response_types: [], redirect_uris: [] },
@@ -70,7 +74,14 @@ function makeProvider(issuer) {
   });
 }
 
-let answer;
+// An issuer for each name that it is asked by, so that what stands before it on another port is an issuer of its own. They
+// share keys and tokens.
+const issuers = new Map();
+const here = () => `127.0.0.1:${state.port}`;
+function answerAs(host) {
+  if (!issuers.has(host)) issuers.set(host, makeProvider(`https://${host}`).callback());
+  return issuers.get(host);
+}
 const counts = {};
 const lies = {};
 let jwksHeaders = null;
@@ -82,7 +93,7 @@ const server = createServer({ cert: readFileSync(settings.certificate), key: rea
     const lie = lies[path];
     if (lie) return setTimeout(() => tell(outgoing, lie), lie.after_ms ?? 0);
     if (path === '/jwks' && jwksHeaders) return keySet(incoming, outgoing);
-    answer(incoming, outgoing);
+    answerAs(incoming.headers.host ?? here())(incoming, outgoing);
   });
 
 function tell(outgoing, lie) {
@@ -110,11 +121,11 @@ function keySet(incoming, outgoing) {
   outgoing.end(body);
 }
 
-function post(path, fields, user) {
+function post(path, fields, user, host = here()) {
   return new Promise((done, failed) => {
     const escaped = (text) => encodeURIComponent(text).replaceAll('%20', '+');
     const asked = request({ host: '127.0.0.1', port: state.port, path, method: 'POST', ca: readFileSync(settings.ca),
-      headers: { 'content-type': 'application/x-www-form-urlencoded',
+      headers: { host, 'content-type': 'application/x-www-form-urlencoded',
         authorization: `Basic ${Buffer.from(`${escaped(user)}:${escaped(secret)}`).toString('base64')}` } }, (response) => {
       let text = '';
       response.on('data', (part) => { text += part; });
@@ -126,10 +137,10 @@ function post(path, fields, user) {
 }
 
 const commands = {
-  async issue({ resource, count = 1, scope = 'read' }) {
+  async issue({ resource, count = 1, scope = 'read', host }) {
     const tokens = [];
     for (let i = 0; i < count; ++i) {
-      const given = await post('/token', { grant_type: 'client_credentials', scope, resource }, 'svc');
+      const given = await post('/token', { grant_type: 'client_credentials', scope, resource }, 'svc', host);
       if (given.status !== 200) throw new Error(given.body);
       tokens.push(JSON.parse(given.body).access_token);
     }
@@ -141,14 +152,14 @@ const commands = {
   rotate({ drop = false }) {
     state.keys = drop ? newKeys() : [...newKeys(), ...state.keys];
     keep();
-    answer = makeProvider(`https://127.0.0.1:${state.port}`).callback();
+    issuers.clear();
     return {};
   },
   // Withdraws all but the newest ones.
   drop() {
     state.keys = state.keys.slice(0, Object.keys(kinds).length);
     keep();
-    answer = makeProvider(`https://127.0.0.1:${state.port}`).callback();
+    issuers.clear();
     return {};
   },
   keys({ alg }) { return { keys: publicKeys().filter((key) => key.alg === alg) }; },
@@ -161,8 +172,8 @@ const commands = {
 server.listen(state.port, '127.0.0.1', () => {
   state.port = server.address().port;
   keep();
-  answer = makeProvider(`https://127.0.0.1:${state.port}`).callback();
-  console.log(JSON.stringify({ ready: true, issuer: `https://127.0.0.1:${state.port}`, secret }));
+  answerAs(here());
+  console.log(JSON.stringify({ ready: true, issuer: `https://${here()}`, secret }));
 });
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -37,6 +37,7 @@ class Provider {
 
   [[nodiscard]] const std::string& issuer() const { return issuer_; }
   [[nodiscard]] const std::filesystem::path& ca_file() const { return ca_.file(); }
+  [[nodiscard]] const authcached::testing::TestCa& ca() const { return ca_; }  // for servers in its place
   [[nodiscard]] const std::filesystem::path& secret_file() const { return secret_file_; }
   [[nodiscard]] const std::filesystem::path& client_key_file() const { return client_key_file_; }
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
