@@ -1,7 +1,6 @@
-// The C ABI's texts: an identity's fields, and the token of an Authorization header.
+// The C ABI's texts: an identity's fields.
 #include "libclient/c_boundary.hpp"
 #include "libclient/identity_text.hpp"
-#include "shm/bearer.hpp"
 #include "shm/text.hpp"
 
 namespace {
@@ -54,23 +53,6 @@ AUTHCACHE_API int authcache_identity_text(authcache_client* of, const authcache_
     case client::TextRead::kGone: break;
   }
   return AUTHCACHE_ERROR_GONE;
-}
-
-AUTHCACHE_API int authcache_bearer(const char* header, size_t header_len, const char** token,
-                                   size_t* token_len) {
-  if (token == nullptr || token_len == nullptr || (header == nullptr && header_len > 0))
-    return AUTHCACHE_ERROR_USAGE;
-  std::string_view found;
-  const auto parsed =
-      shm::parse_bearer(header == nullptr ? "" : std::string_view(header, header_len), found);
-  *token = parsed == shm::BearerParse::kToken ? found.data() : nullptr;
-  *token_len = found.size();
-  switch (parsed) {
-    case shm::BearerParse::kToken: return AUTHCACHE_OK;
-    case shm::BearerParse::kNotBearer: return AUTHCACHE_ERROR_NOT_BEARER;
-    case shm::BearerParse::kMalformed: break;
-  }
-  return AUTHCACHE_ERROR_MALFORMED;
 }
 
 }  // extern "C"

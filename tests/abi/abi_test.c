@@ -143,6 +143,10 @@ int main(void) {
   CHECK(token_len == 3 && memcmp(token, "abc", 3) == 0);
   CHECK(authcache_bearer("Bearer", 6, &token, &token_len) == AUTHCACHE_ERROR_MALFORMED);
   CHECK(authcache_bearer("Basic abc", 9, &token, &token_len) == AUTHCACHE_ERROR_NOT_BEARER);
+  CHECK(authcache_dpop_token("DPoP abc", 8, &token, &token_len) == AUTHCACHE_OK);
+  CHECK(token_len == 3 && memcmp(token, "abc", 3) == 0);
+  CHECK(authcache_dpop_token("DPoP", 4, &token, &token_len) == AUTHCACHE_ERROR_MALFORMED);
+  CHECK(authcache_dpop_token("Bearer abc", 10, &token, &token_len) == AUTHCACHE_ERROR_NOT_BEARER);
 
   CHECK(strcmp(authcache_verdict_name(AUTHCACHE_VALID), "valid") == 0);
   CHECK(strcmp(authcache_verdict_name(AUTHCACHE_ERROR_USAGE), "usage_error") == 0);

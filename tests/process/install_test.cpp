@@ -162,7 +162,7 @@ TEST_F(Installed, TheInstalledDaemonToolAndServiceFilesAreThere) {
   std::string all;
   for (const auto& each : fs::recursive_directory_iterator(root())) all += each.path().string() + "\n";
   for (const char* name : {"bin/authcached\n", "bin/authctl\n", "authcached.service\n", "authcached.toml\n",
-                           "authcache/authcache.h\n", "authcache/authcache.hpp\n"}) {
+                           "authcache/authcache.h\n", "authcache/authcache.hpp\n", "authcache/authorization.h\n"}) {
     EXPECT_TRUE(all.contains(name)) << name << all;
   }
 }

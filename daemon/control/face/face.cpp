@@ -7,7 +7,7 @@
 #include "daemon/control/face/face_answers.hpp"
 #include "daemon/control/face/form.hpp"
 #include "daemon/control/face/identity_fields.hpp"
-#include "shm/bearer.hpp"
+#include "shm/authorization.hpp"
 
 namespace authcached {
 
@@ -127,14 +127,11 @@ void Face::auth(const Exchange& exchange, const InboundRequest& request, std::st
   if (authorization.count > 1) return malformed("there is more than one Authorization header");
   FaceQuestion question{
       .requirement = *requirement, .token = {}, .proved = {}, .binding = Binding::kEnforced};
-  switch (shm::parse_bearer(authorization.first, question.token)) {
-    case shm::BearerParse::kMalformed:
+  switch (shm::parse_authorization(authorization.first, shm::TokenScheme::kBearer, question.token)) {
+    case shm::TokenParse::kMalformed:
       return malformed("the Authorization header is not one well-formed bearer token");
-    case shm::BearerParse::kNotBearer:
-      ++counters_.unauthorized;
-      answer_no_credentials(fresh());
-      return send(exchange);
-    case shm::BearerParse::kToken: break;
+    case shm::TokenParse::kOtherScheme: return auth_without_bearer(exchange, authorization.first);
+    case shm::TokenParse::kToken: break;
   }
   if (!config_.certificate_header.empty()) {
     const auto certificate = request.values_of(config_.certificate_header);
@@ -151,6 +148,23 @@ void Face::auth(const Exchange& exchange, const InboundRequest& request, std::st
   backend_.decide_later(question, [this, exchange, requirement = *requirement](const Decision& found) {
     answer_auth(exchange, *requirement, found);
   });
+}
+
+// A token by DPoP is not even looked up: its proof is for the method and URL that the client used, which the proxy knows
+// and this request does not tell.
+void Face::auth_without_bearer(const Exchange& exchange, std::string_view authorization) {
+  std::string_view token;
+  const auto dpop = shm::parse_authorization(authorization, shm::TokenScheme::kDpop, token);
+  if (dpop == shm::TokenParse::kMalformed) {
+    ++counters_.malformed;
+    answer_bad_request(fresh(), "the Authorization header is not one well-formed DPoP token");
+    return send(exchange);
+  }
+  ++counters_.unauthorized;
+  answer_no_credentials(fresh());
+  if (dpop == shm::TokenParse::kToken)
+    append_field(answer_, "X-Auth-Reason", shm::reason_name(shm::Reason::kConfirmationRequired));
+  send(exchange);
 }
 
 void Face::answer_auth(const Exchange& exchange, const FaceRequirement& requirement,

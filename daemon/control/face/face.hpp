@@ -64,6 +64,7 @@ class Face {
   [[nodiscard]] bool is_host_allowed(const InboundRequest& request) const;
   void route(const Exchange& exchange, const InboundRequest& request, const Url& url);
   void auth(const Exchange& exchange, const InboundRequest& request, std::string_view requirement);
+  void auth_without_bearer(const Exchange& exchange, std::string_view authorization);
   void answer_auth(const Exchange& exchange, const FaceRequirement& requirement, const Decision& decision);
   void health(const Exchange& exchange, const InboundRequest& request, bool readiness);
   void post(const Exchange& exchange, const InboundRequest& request, const Url& url);

@@ -46,7 +46,7 @@ typedef enum authcache_error {
   AUTHCACHE_ERROR_NOT_FOUND = -5, /* no table is there, or only a retired one; no such watch or question; no event now */
   AUTHCACHE_ERROR_GONE = -6,      /* the record behind this identity is no longer there: validate again */
   AUTHCACHE_ERROR_UNAVAILABLE = -7, /* the daemon is needed for this and cannot answer now */
-  AUTHCACHE_ERROR_MALFORMED = -8,   /* a Bearer header that is not well formed: 400 invalid_request */
+  AUTHCACHE_ERROR_MALFORMED = -8,   /* a header of the scheme that is not well formed: 400 invalid_request */
   AUTHCACHE_ERROR_NOT_BEARER = -9   /* no credentials, or of another scheme */
 } authcache_error;
 
@@ -441,15 +441,6 @@ AUTHCACHE_API int authcache_watch_fd(authcache_client* client);
  * again. */
 AUTHCACHE_API int authcache_watch_next(authcache_client* client, authcache_watch_event* event);
 
-/* ---- the Authorization header ---- */
-
-/* Finds the token in the value of one Authorization header (RFC 6750 section 2.1, token68 of RFC 9110
- * section 11.2); the token points into the header. NOT_BEARER: empty, or another scheme. MALFORMED: Bearer,
- * and not exactly one well-formed token. That there is one such header, and no token in body or query beside
- * it, is for the caller to see. Pure. */
-AUTHCACHE_API int authcache_bearer(const char* header, size_t header_len, const char** token,
-                                   size_t* token_len);
-
 /* ---- state ---- */
 
 typedef struct authcache_status_info {
@@ -496,5 +487,7 @@ AUTHCACHE_API const char* authcache_version(void);
 #ifdef __cplusplus
 }
 #endif
+
+#include "authorization.h"
 
 #endif

@@ -370,6 +370,14 @@ inline Bearer bearer(std::string_view header) noexcept {
       authcache_bearer(header.data() == nullptr ? "" : header.data(), header.size(), &token, &length);
   return {result, result == AUTHCACHE_OK ? std::string_view(token, length) : std::string_view()};
 }
+// The same of a header of the scheme DPoP; another scheme, Bearer too, is AUTHCACHE_ERROR_NOT_BEARER.
+inline Bearer dpop_token(std::string_view header) noexcept {
+  const char* token = nullptr;
+  std::size_t length = 0;
+  const int result =
+      authcache_dpop_token(header.data() == nullptr ? "" : header.data(), header.size(), &token, &length);
+  return {result, result == AUTHCACHE_OK ? std::string_view(token, length) : std::string_view()};
+}
 
 }  // namespace authcache
 

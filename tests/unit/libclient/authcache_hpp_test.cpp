@@ -85,6 +85,9 @@ TEST_F(Hpp, BearerHeaders) {
   EXPECT_EQ(authcache::bearer("Bearer abc").token, "abc");
   EXPECT_EQ(authcache::bearer("Basic abc").result, AUTHCACHE_ERROR_NOT_BEARER);
   EXPECT_EQ(authcache::bearer("Bearer a b").result, AUTHCACHE_ERROR_MALFORMED);
+  EXPECT_EQ(authcache::dpop_token("DPoP abc").token, "abc");
+  EXPECT_EQ(authcache::dpop_token("Bearer abc").result, AUTHCACHE_ERROR_NOT_BEARER);
+  EXPECT_EQ(authcache::dpop_token("DPoP a b").result, AUTHCACHE_ERROR_MALFORMED);
 }
 
 TEST_F(Hpp, AWatchIsANumberAndEndsByAnEventOrByItsOwner) {

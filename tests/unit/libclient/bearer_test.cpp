@@ -1,4 +1,4 @@
-#include "shm/bearer.hpp"
+#include "shm/authorization.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,15 +8,16 @@
 
 namespace {
 
-using authcache::shm::BearerParse;
-using authcache::shm::parse_bearer;
+using authcache::shm::parse_authorization;
+using authcache::shm::TokenParse;
+using authcache::shm::TokenScheme;
 
-std::string parsed(std::string_view header) {
+std::string parsed(std::string_view header, TokenScheme scheme = TokenScheme::kBearer) {
   std::string_view token;
-  switch (parse_bearer(header, token)) {
-    case BearerParse::kToken: return std::string(token);
-    case BearerParse::kNotBearer: return "<not bearer>";
-    case BearerParse::kMalformed: break;
+  switch (parse_authorization(header, scheme, token)) {
+    case TokenParse::kToken: return std::string(token);
+    case TokenParse::kOtherScheme: return "<other scheme>";
+    case TokenParse::kMalformed: break;
   }
   return "<malformed>";
 }
@@ -48,12 +49,31 @@ TEST(Bearer, A7_3_RefusesTwoHeadersJoinedIntoOne) {
 }
 
 TEST(Bearer, A7_4_NoCredentialsAndOtherSchemesAreNotMalformed) {
-  EXPECT_EQ(parsed(""), "<not bearer>");
-  EXPECT_EQ(parsed("Basic dXNlcjpwYXNz"), "<not bearer>");
-  EXPECT_EQ(parsed("DPoP abc"), "<not bearer>");
-  EXPECT_EQ(parsed("Bearers abc"), "<not bearer>");
-  EXPECT_EQ(parsed("Bearer-x abc"), "<not bearer>");
-  EXPECT_EQ(parsed("Beare"), "<not bearer>");
+  EXPECT_EQ(parsed(""), "<other scheme>");
+  EXPECT_EQ(parsed("Basic dXNlcjpwYXNz"), "<other scheme>");
+  EXPECT_EQ(parsed("DPoP abc"), "<other scheme>");
+  EXPECT_EQ(parsed("Bearers abc"), "<other scheme>");
+  EXPECT_EQ(parsed("Bearer-x abc"), "<other scheme>");
+  EXPECT_EQ(parsed("Beare"), "<other scheme>");
+}
+
+TEST(DpopScheme, A8_1_TakesOneToken68InAnyCaseOfTheScheme) {
+  const auto dpop = [](std::string_view header) { return parsed(header, TokenScheme::kDpop); };
+  EXPECT_EQ(dpop("DPoP abc"), "abc");
+  EXPECT_EQ(dpop("dpop abc"), "abc");
+  EXPECT_EQ(dpop("DPOP    eyJhbGciOiJFUzI1NiJ9.e30.c2ln"), "eyJhbGciOiJFUzI1NiJ9.e30.c2ln");
+  EXPECT_EQ(dpop("DPoP aZ09-._~+/=="), "aZ09-._~+/==");
+  for (const std::string header : {"DPoP", "DPoP ", "DPoP\tabc", "DPoP a b", "DPoP a, DPoP b", "DPoP a, Bearer b",
+                                   "DPoP =", "DPoP a=b", "DPoP a ", " DPoP abc", "DPoP=abc", "DPoP a\n"}) {
+    EXPECT_EQ(dpop(header), "<malformed>") << header;
+  }
+}
+
+TEST(DpopScheme, A8_2_ATokenOfTheOneSchemeIsNoneOfTheOther) {
+  for (const std::string header : {"", "Bearer abc", "Basic dXNlcg==", "DPoPs abc", "DPoP-x abc", "DPo"})
+    EXPECT_EQ(parsed(header, TokenScheme::kDpop), "<other scheme>") << header;
+  EXPECT_EQ(parsed("DPoP abc"), "<other scheme>");
+  EXPECT_EQ(parsed("DPoP a b"), "<other scheme>") << "malformed is only what is of this scheme";
 }
 
 TEST(Bearer, EveryByteAfterTheSchemeIsCheckedAgainstTheGrammar) {
@@ -76,6 +96,17 @@ TEST(Bearer, TheCFunctionPointsIntoTheHeader) {
   EXPECT_EQ(token, nullptr);
   EXPECT_EQ(authcache_bearer(nullptr, 0, &token, &length), AUTHCACHE_ERROR_NOT_BEARER);
   EXPECT_EQ(authcache_bearer(nullptr, 3, &token, &length), AUTHCACHE_ERROR_USAGE);
+  const char with_proof[] = "DPoP abc";
+  EXPECT_EQ(authcache_bearer(with_proof, sizeof with_proof - 1, &token, &length), AUTHCACHE_ERROR_NOT_BEARER);
+  EXPECT_EQ(authcache_dpop_token(with_proof, sizeof with_proof - 1, &token, &length), AUTHCACHE_OK);
+  EXPECT_EQ(token, with_proof + 5);
+  EXPECT_EQ(length, 3u);
+  EXPECT_EQ(authcache_dpop_token(header, sizeof header - 1, &token, &length), AUTHCACHE_ERROR_NOT_BEARER);
+  EXPECT_EQ(token, nullptr);
+  EXPECT_EQ(authcache_dpop_token("DPoP a b", 8, &token, &length), AUTHCACHE_ERROR_MALFORMED);
+  EXPECT_EQ(authcache_dpop_token(nullptr, 0, &token, &length), AUTHCACHE_ERROR_NOT_BEARER);
+  EXPECT_EQ(authcache_dpop_token(nullptr, 3, &token, &length), AUTHCACHE_ERROR_USAGE);
+  EXPECT_EQ(authcache_dpop_token(header, 1, nullptr, &length), AUTHCACHE_ERROR_USAGE);
 }
 
 }  // namespace

@@ -79,6 +79,25 @@ TEST_F(FaceTest, EachVerdictHasItsStatus) {
       1u + 30 + 100 + 2'000);
 }
 
+TEST_F(FaceTest, A8_2_ATokenByDpopIsNeverLookedUpAsABearerToken) {
+  backend.add_valid("good");
+  const auto shown = [&](const std::string& value) {
+    return get("/auth?profile=api&scope=read", "Authorization: " + value + "\r\n");
+  };
+  for (const char* value : {"DPoP good", "dpop   good"}) {
+    const HttpAnswer answer = shown(value);
+    EXPECT_EQ(answer.status, 401) << value;
+    EXPECT_TRUE(answer.fields.contains("WWW-Authenticate: Bearer\r\n")) << answer.fields;
+    EXPECT_TRUE(answer.fields.contains("X-Auth-Reason: confirmation_required\r\n")) << answer.fields;
+  }
+  for (const char* value : {"DPoP", "DPoP a b", "DPoP a, Bearer good", "DPoP a=b"})
+    EXPECT_EQ(shown(value).status, 400) << value;
+  EXPECT_EQ(shown("Basic dXNlcg==").status, 401);
+  EXPECT_TRUE(backend.asked.empty());
+  EXPECT_EQ(face->counters().malformed, 4u);
+  EXPECT_EQ(face->counters().unauthorized, 3u);
+}
+
 TEST_F(FaceTest, AMissIsAnsweredWhenItsAnswerComesAndNotBefore) {
   backend.add_valid("good").is_hit = false;
   (void)ask("GET /auth?profile=api HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer good\r\n\r\n", {},

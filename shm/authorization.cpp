@@ -1,11 +1,13 @@
-#include "shm/bearer.hpp"
+#include "shm/authorization.hpp"
 
 #include <algorithm>
 
 namespace authcache::shm {
 namespace {
 
-constexpr std::string_view kScheme = "bearer";
+constexpr std::string_view name_of(TokenScheme scheme) {
+  return scheme == TokenScheme::kBearer ? "bearer" : "dpop";
+}
 
 // By hand, since <cctype> asks the locale.
 constexpr bool is_alnum(char c) {
@@ -26,22 +28,23 @@ bool is_token68(std::string_view text) {
 
 }  // namespace
 
-BearerParse parse_bearer(std::string_view header, std::string_view& token) noexcept {
+TokenParse parse_authorization(std::string_view header, TokenScheme scheme,
+                               std::string_view& token) noexcept {
   token = {};
-  if (header.empty()) return BearerParse::kNotBearer;
+  if (header.empty()) return TokenParse::kOtherScheme;
   const auto scheme_end = std::find_if_not(header.begin(), header.end(), is_token_char);
-  const std::string_view scheme(header.begin(), scheme_end);
-  if (scheme.empty()) return BearerParse::kMalformed;
-  if (!std::equal(scheme.begin(), scheme.end(), kScheme.begin(), kScheme.end(),
+  const std::string_view said(header.begin(), scheme_end), wanted = name_of(scheme);
+  if (said.empty()) return TokenParse::kMalformed;
+  if (!std::equal(said.begin(), said.end(), wanted.begin(), wanted.end(),
                   [](char a, char b) { return lower(a) == b; })) {
-    return BearerParse::kNotBearer;
+    return TokenParse::kOtherScheme;
   }
-  std::string_view rest = header.substr(scheme.size());
-  if (!rest.starts_with(' ')) return BearerParse::kMalformed;
+  std::string_view rest = header.substr(said.size());
+  if (!rest.starts_with(' ')) return TokenParse::kMalformed;
   rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
-  if (!is_token68(rest)) return BearerParse::kMalformed;
+  if (!is_token68(rest)) return TokenParse::kMalformed;
   token = rest;
-  return BearerParse::kToken;
+  return TokenParse::kToken;
 }
 
 }  // namespace authcache::shm
