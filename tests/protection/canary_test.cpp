@@ -144,6 +144,23 @@ TEST_F(Canary, B18_AuthctlShowsNoTokenWhileItRuns) {
   EXPECT_TRUE(pending.process().wait());
 }
 
+// What the cases above look for was there: without a token kept for its refresh, their silence would say nothing of
+// how one is kept.
+TEST_F(Canary, B16_ATokenKeptForItsRefreshIsInNoFileAndGoesWithItsRecord) {
+  const std::string token = scene_.create_session();
+  ASSERT_EQ(scene_.daemon.authctl({"flush"}).exit, 0);  // so that the daemon is asked, and has the token
+  const auto kept = [&] { return scene_.daemon.stat("refresh", "sealed_tokens"); };
+  ASSERT_TRUE(eventually([&] { return kept() == 0; }));
+  ReaderProcess reader(scene_.daemon.runtime_dir());
+  ASSERT_EQ(reader.validate(session(token)), "valid");
+  ASSERT_EQ(kept(), 1);
+  EXPECT_EQ(files_with(scene_.daemon.runtime_dir(), needle_of(token)), "");
+  EXPECT_EQ(files_with(scene_.daemon.state_dir(), needle_of(token)), "");
+  EXPECT_FALSE(scene_.daemon.log().contains(needle_of(token)));
+  ASSERT_EQ(scene_.daemon.revoke(token).exit, 0);
+  EXPECT_TRUE(eventually([&] { return kept() == 0; })) << "nobody will ask about it again";
+}
+
 // Not promised: freed memory is wiped where tokens stood by design (input, flights, batches), and a copy that
 // a library made and freed can stay until something else takes its place. The bound shows that nothing keeps
 // tokens.
@@ -162,6 +179,8 @@ TEST_F(Canary, B16_TheDaemonsMemoryKeepsNoTokens) {
     EXPECT_EQ(reader.validate(session(unknown_to_the_table)), "valid");  // asked about, so sealed
     tokens.push_back(unknown_to_the_table);
   }
+  // The reader's last question was answered, and so its token is kept; each flush let go of those before it.
+  ASSERT_GT(scene_.daemon.stat("refresh", "sealed_tokens"), 0) << "no token is kept, so none could be found";
   std::this_thread::sleep_for(std::chrono::seconds(1));
   const std::string memory = memory_of(scene_.daemon.pid());
   ASSERT_TRUE(memory.contains("authcached.toml")) << "the search finds what is there";
