@@ -24,6 +24,35 @@ TEST_F(ProviderTokens, AnOpaqueTokenIsValidUntilItsProviderRevokesItAndRefusedWi
   EXPECT_EQ(validate("opaque", token), "invalid/unknown");
 }
 
+TEST_F(ProviderTokens, AnOpaqueTokenInUseOutlivesItsDeadlinesWithoutAWaitAndIsRefusedOnceItsProviderRevokedIt_A6_1) {
+  start({.introspecting = "ttl_max = \"2s\"\nnegative_ttl = \"1s\"\nrefresh = \"on\"\n"});
+  const std::string token = provider_->issue(kOpaqueApi);
+  ASSERT_EQ(validate("opaque", token), "valid");
+  ASSERT_EQ(daemon_->stat("refresh", "sealed_tokens"), 1);
+  const auto misses = daemon_->stat("daemon", "misses");
+  // Only looked up: a lookup waits for nobody. Until the provider confirmed it at five deadlines, however slow it is.
+  std::size_t lookups = 0, failed = 0;
+  const auto use = [&] {
+    ++lookups;
+    failed += lookup("opaque", token) == "valid" ? 0 : 1;
+  };
+  EXPECT_TRUE(eventually(
+      [&] {
+        use();
+        return daemon_->stat("refresh", "extended") >= 5;
+      },
+      20 * kTtlMax));
+  EXPECT_EQ(failed, 0u) << "of " << lookups;
+  EXPECT_EQ(daemon_->stat("daemon", "misses"), misses);
+  EXPECT_EQ(daemon_->stat("refresh", "requests_waiting_on_refresh"), 0);
+  EXPECT_GE(provider_->asked("/token/introspection"), 6);
+
+  ASSERT_EQ(provider_->revoke(token).at("status").to_number<int>(), 200);
+  EXPECT_TRUE(eventually([&] { return lookup("opaque", token) != "valid"; }, kTtlMax + kSlack));
+  EXPECT_EQ(validate("opaque", token), "invalid/unknown");
+  EXPECT_TRUE(eventually([&] { return daemon_->stat("refresh", "sealed_tokens") == 0; }));
+}
+
 TEST_F(ProviderTokens, AnOpaqueTokenIsRefusedAtOnceByAuthctlRevoke) {
   start();
   const std::string token = provider_->issue(kOpaqueApi);
