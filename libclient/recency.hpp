@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <cstdint>
@@ -22,7 +23,8 @@ class Recency {
   Recency& operator=(const Recency&) = delete;
   ~Recency();
 
-  // Maps the file; the first one offered stays.
+  // Maps the file, in place of one that an earlier life of the daemon handed over: that one nobody reads any more,
+  // though the table is the same.
   shm::Result<void> adopt(const shm::UniqueFd& file, const shm::wire::HelloReply& hello);
 
   // On a valid hit. Written only if it changes: a store to a line that every core reads costs them all a
@@ -38,9 +40,16 @@ class Recency {
   [[nodiscard]] bool mapped() const noexcept { return bytes_.load(std::memory_order_acquire) != nullptr; }
 
  private:
+  shm::Result<void> map(const shm::UniqueFd& file, const shm::wire::HelloReply& hello);
+
   const std::uint64_t
       slots_;  // of the table, as many bytes are mapped: no number from outside sizes the mapping
   std::atomic<std::atomic<std::uint8_t>*> bytes_{nullptr};
+  // Who is at it has the members below. No mutex: a child of fork() may find it taken for ever, and then only keeps
+  // what it has.
+  std::atomic<bool> adopting_{false};
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
 };
 
 static_assert(sizeof(std::atomic<std::uint8_t>) == 1 && std::atomic<std::uint8_t>::is_always_lock_free);

@@ -51,6 +51,27 @@ class HotToken {
   std::size_t lookups_ = 0, misses_ = 0, lost_ = 0;
 };
 
+// The table is the same one, but who reads what clients tell of their use is another.
+TEST(Refresh, WhatIsInUseIsRefreshedAfterARestartToo) {
+  Scene scene({.api = "ttl_max = \"1s\"\n"});
+  scene.start();
+  Client client(scene.daemon.runtime_dir());
+  const Question token = api(scene.issuer.es256());
+  ASSERT_EQ(client.validate(token), "valid");
+  EXPECT_TRUE(eventually([&] {
+    (void)client.lookup(token);
+    return refresh_stat(scene, "extended") > 0;
+  }));
+  ASSERT_EQ(scene.daemon.stop(), 0);
+  scene.start();
+  // Whoever misses meets the new daemon.
+  ASSERT_EQ(client.validate(api(scene.issuer.es256())), "valid");
+  EXPECT_TRUE(eventually([&] {
+    if (client.lookup(token) != "valid") (void)client.validate(token);
+    return refresh_stat(scene, "extended") > 0;
+  })) << "nobody learns any more what is in use";
+}
+
 TEST(Refresh, HotTokensOutliveTenDeadlinesWithoutAMissAndPinsStayGood) {
   Scene scene({.api = "ttl_max = \"1s\"\n", .sessions = "ttl_max = \"1s\"\nrefresh = \"on\"\n"});
   scene.start();
