@@ -70,6 +70,7 @@ enum class Phase : std::uint32_t { kBusy, kQuiet };
 
 struct Board {
   static constexpr std::size_t kFocus = 6;
+  static constexpr std::uint32_t kLatestSessions = 30;  // in use at one time
 
   std::atomic<Phase> phase;
   std::atomic<bool> operators_end, clients_end;
@@ -78,10 +79,21 @@ struct Board {
   std::atomic<std::uint32_t> focus_next;
   std::array<std::atomic<std::uint32_t>, kFocus> focus;  // credentials that are being revoked about now
   std::atomic<std::int64_t> start_ns;
+  // Since when nothing is flushed, voided or restarted, so that records live to their deadlines; 0: it is not so.
+  std::atomic<std::int64_t> calm_since_ns;
+  std::atomic<bool> calm_owed;  // the clients go on until it was
   std::array<SessionSlot, Plan::kSessions> sessions;
 
   [[nodiscard]] std::uint32_t sessions_made() const {
     return std::min(sessions_taken.load(), static_cast<std::uint32_t>(Plan::kSessions));
+  }
+  // Of those in use; while no daemon answers, slots are taken in vain.
+  [[nodiscard]] std::uint32_t latest_ready() const {
+    std::uint32_t ready = 0;
+    const std::uint32_t made = sessions_made();
+    for (std::uint32_t back = 1; back <= std::min(made, kLatestSessions); ++back)
+      ready += sessions[made - back].ready.load(std::memory_order_acquire) ? 1 : 0;
+    return ready;
   }
 };
 

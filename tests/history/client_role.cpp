@@ -18,8 +18,8 @@ using namespace std::chrono_literals;
 
 constexpr int kTimeoutMs = 2'000;
 constexpr std::uint64_t kWindow = 40;  // good tokens in use at one time
-constexpr std::uint64_t kLatestSessions = 30;
 constexpr std::uint64_t kBurst = 6;  // the most questions about one token in a row
+constexpr auto kOvertimePause = 20ms;  // or what a slow machine makes of it would not fit into the log
 constexpr std::uint32_t kQuietTokens = 150;
 constexpr auto kQuietAtMost = 10s;
 constexpr int kRounds = 24;
@@ -59,15 +59,17 @@ class ClientRole {
 
   void work(std::uint64_t operations) {
     const std::int64_t begin_ns = setting_.board.start_ns;
-    while (done_ < operations && !setting_.board.clients_end) {
+    const auto goes_on = [&] { return done_ < operations || setting_.board.calm_owed; };
+    while (goes_on() && !setting_.board.clients_end) {
       const double part =
           static_cast<double>(monotonic_ns() - begin_ns) / static_cast<double>(setting_.duration.count());
       if (static_cast<double>(done_) > part * static_cast<double>(operations)) {
         std::this_thread::sleep_for(1ms);
         continue;
       }
-      const std::uint32_t credential = choose(std::min(part, 1.0));
-      for (std::uint64_t burst = 1 + below(random_, kBurst); burst > 0 && done_ < operations;
+      if (done_ >= operations) std::this_thread::sleep_for(kOvertimePause);
+      const std::uint32_t credential = choose(setting_.part());
+      for (std::uint64_t burst = 1 + below(random_, kBurst); burst > 0 && goes_on();
            --burst, ++done_) {
         const std::uint64_t how = below(random_, 20);
         if (how < 3) {
@@ -133,7 +135,7 @@ class ClientRole {
       const std::uint32_t made = setting_.board.sessions_made();
       if (made > 0)
         chosen = plan.first_session() + made - 1 -
-                 static_cast<std::uint32_t>(below(random_, std::min<std::uint64_t>(made, kLatestSessions)));
+                 static_cast<std::uint32_t>(below(random_, std::min(made, Board::kLatestSessions)));
     } else {
       chosen = plan.first_bad() + static_cast<std::uint32_t>(below(random_, plan.bad()));
     }

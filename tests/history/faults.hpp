@@ -5,6 +5,7 @@
 // check and around each commit the daemon sleeps a little or dies by SIGKILL, as the seed draws it.
 // AUTHCACHE_HISTORY_BREAKAGE names one defect, to see that the checker finds it.
 // AUTHCACHE_HISTORY_OUTAGE names a file: while it is there, the session store answers nothing.
+// AUTHCACHE_HISTORY_CALM names a file: while it is there, the daemon does not die.
 #pragma once
 
 #include <cstdint>

@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, kVerdicts> kVerdictNames{
 constexpr std::array<std::string_view, kEventKinds> kEventNames{
     "flush_all", "flush_scoped", "session_create", "key_added", "key_removed",
     "reload",    "stop",         "kill",           "fault",     "restart",
-    "outage",    "refreshed",    "served_stale"};
+    "outage",    "refreshed",    "served_stale",   "logout"};
 constexpr std::array<std::string_view, 3> kOutcomeNames{"done", "failed", "lost"};
 
 template <class Value, std::size_t N>

@@ -92,8 +92,9 @@ enum class EventKind : std::uint8_t {
   kOutage,   // the session store answered nothing
   kRefreshed,    // records were given later deadlines since the daemon's start
   kServedStale,  // among them some whose upstream could not be asked
+  kLogout,       // a logout token was sent; what it revoked is a change
 };
-inline constexpr std::size_t kEventKinds = 13;
+inline constexpr std::size_t kEventKinds = 14;
 [[nodiscard]] std::string_view event_kind_name(EventKind kind);
 
 struct Event {

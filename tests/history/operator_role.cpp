@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <chrono>
@@ -6,6 +8,7 @@
 #include "tests/history/control_line.hpp"
 #include "tests/history/roles.hpp"
 #include "tests/history/rule_names.hpp"
+#include "tests/process/support/http_peer.hpp"
 
 namespace authcache_test {
 
@@ -32,6 +35,15 @@ constexpr Habit kHabits[] = {
     {MarkKind::kKey, 5, 150},      {MarkKind::kEverything, 1, 80}, {MarkKind::kSession, 10, 0},
 };
 constexpr std::uint64_t kWeights = 94;  // their sum
+constexpr std::uint64_t kLogoutEvery = 4;  // of the revocations that an issuer could tell of by a logout token
+
+// Of those that clients ask about; more than are chosen among for a revocation, so that some are left alone.
+constexpr std::uint32_t kSessionsInCalm = Board::kLatestSessions - 2;
+
+// What leaves most records alone.
+bool is_narrow(MarkKind kind) {
+  return kind == MarkKind::kToken || kind == MarkKind::kJti || kind == MarkKind::kSid || kind == MarkKind::kSession;
+}
 
 class OperatorRole {
  public:
@@ -53,6 +65,7 @@ class OperatorRole {
   }
 
  private:
+  static constexpr std::uint64_t kUnknownChange = 0;  // a logout's answer does not tell its number
   struct Standing {
     std::uint32_t mark;
     std::uint64_t change;
@@ -60,6 +73,7 @@ class OperatorRole {
   };
 
   void act() {
+    if (setting_.is_calm()) return setting_.board.latest_ready() < kSessionsInCalm ? create_session() : revoke();
     const std::uint64_t dice = below(random_, 100);
     if (dice < 20) return create_session();
     if (dice < 22) return flush_all();
@@ -75,10 +89,7 @@ class OperatorRole {
       return plan.first_session() + made - 1 -
              static_cast<std::uint32_t>(below(random_, std::min(made, 20U)));
     }
-    const double part = static_cast<double>(monotonic_ns() - setting_.board.start_ns) /
-                        static_cast<double>(setting_.duration.count());
-    const auto newest =
-        static_cast<std::uint64_t>(std::min(part, 1.0) * static_cast<double>(plan.good() - 1));
+    const auto newest = static_cast<std::uint64_t>(setting_.part() * static_cast<double>(plan.good() - 1));
     return static_cast<std::uint32_t>(newest - std::min<std::uint64_t>(newest, below(random_, 40)));
   }
 
@@ -93,6 +104,7 @@ class OperatorRole {
     const std::uint32_t credential = choose_credential();
     const Habit* habit = std::begin(kHabits);
     for (std::uint64_t dice = below(random_, kWeights); dice >= habit->weight; ++habit) dice -= habit->weight;
+    if (setting_.is_calm() && !is_narrow(habit->kind)) return;
     std::vector<std::uint32_t> fitting;
     for (const std::uint32_t each : setting_.plan.credentials()[credential].marks) {
       if (setting_.plan.marks()[each].kind == habit->kind) fitting.push_back(each);
@@ -100,6 +112,7 @@ class OperatorRole {
     if (fitting.empty()) return;
     const std::uint32_t mark = fitting[below(random_, fitting.size())];
     point_at(credential);
+    if (can_log_out(mark) && below(random_, kLogoutEvery) == 0) return log_out(mark, *habit);
     json::object request = request_for(mark);
     if (request.empty()) return;
     Change change{.mark = mark};
@@ -125,6 +138,38 @@ class OperatorRole {
         habit->lasts_ms * kNsPerMs * static_cast<std::int64_t>(below(random_, 200)) / 100;
     standing_.push_back(
         {mark, answer->reply.at("change").to_number<std::uint64_t>(), answer->end_ns + lasts_ns});
+  }
+
+  [[nodiscard]] bool can_log_out(std::uint32_t mark_number) const {
+    const Mark& mark = setting_.plan.marks()[mark_number];
+    return !mark.scope.empty() && (mark.kind == MarkKind::kSid || mark.kind == MarkKind::kSubject);
+  }
+
+  // As the issuer says it: by sid from now on, by subject up to the second that the logout token tells.
+  void log_out(std::uint32_t mark_number, const Habit& habit) {
+    const Mark& mark = setting_.plan.marks()[mark_number];
+    const std::size_t issuer = mark.scope == Plan::issuer_name(0) ? 0 : 1;
+    const bool by_sid = mark.kind == MarkKind::kSid;
+    HttpPeer connection(setting_.runtime_dir / "http.sock");
+    if (!connection.connected()) return;
+    const std::int64_t wall_before_ns = wall_ns(), issued_seconds = wall_before_ns / (1'000 * kNsPerMs);
+    const std::string token =
+        setting_.plan.logout_token(issuer, by_sid ? "sid" : "sub", mark.value, issued_seconds,
+                                   std::to_string(::getpid()) + "-" + std::to_string(++logouts_));
+    Change change{.mark = mark_number, .outcome = Outcome::kLost, .start_ns = monotonic_ns()};
+    const HttpReply reply =
+        connection.ask(http_post("/logout/" + Plan::profile(issuer), "logout_token=" + token));
+    if (reply.status != 0) {
+      change.outcome = reply.status == 200 ? Outcome::kDone : Outcome::kFailed;
+      change.end_ns = monotonic_ns();
+    }
+    const std::int64_t issued_ns = issued_seconds * 1'000 * kNsPerMs;
+    change.not_before_from_wall_ns = by_sid ? wall_before_ns : issued_ns;
+    change.not_before_until_wall_ns = !by_sid ? issued_ns : reply.status == 0 ? kNever : wall_ns();
+    changes_.append(change);
+    events_.append({EventKind::kLogout, change.outcome, change.start_ns, change.end_ns});
+    if (change.outcome == Outcome::kDone)
+      standing_.push_back({mark_number, kUnknownChange, change.end_ns + habit.lasts_ms * kNsPerMs});
   }
 
   json::object request_for(std::uint32_t mark_number) {
@@ -174,7 +219,10 @@ class OperatorRole {
     if (due == standing_.end()) return false;
     const Standing standing = *due;
     standing_.erase(due);
-    if (setting_.plan.marks()[standing.mark].kind != MarkKind::kToken) {
+    if (standing.change == kUnknownChange) {
+      lift_listed({{"verb", "revocations"}},
+                  [&](std::uint32_t mark, const json::object&) { return mark == standing.mark; });
+    } else if (setting_.plan.marks()[standing.mark].kind != MarkKind::kToken) {
       lift(standing.mark, standing.change);
     } else if (standing.change > 2) {
       // The rule of a token's bytes and, behind it, the one of what is signed. Another operator's may lie
@@ -267,6 +315,7 @@ class OperatorRole {
   RuleNames names_;
   std::vector<Standing> standing_;
   std::int64_t sweep_at_ns_ = 0;
+  std::uint64_t logouts_ = 0;
 };
 
 }  // namespace

@@ -65,6 +65,15 @@ std::uint32_t Plan::mark(MarkKind kind, std::string_view scope, std::string_view
   return *found;
 }
 
+std::string Plan::logout_token(std::size_t issuer, std::string_view member, std::string_view value,
+                               std::int64_t issued_seconds, std::string_view jti) const {
+  Claims claims(issuer_name(issuer), kLogoutAudience, issued_seconds);
+  claims.without("client_id").without("sub").text("jti", jti).text(member, value);
+  claims.set("events", R"({"http://schemas.openid.net/event/backchannel-logout":{}})");
+  const std::string header = R"({"alg":"ES256","typ":"logout+jwt","kid":")" + kid(issuer, 0) + "\"}";
+  return mint(keys_[issuer * kKeys], "ES256", header, claims.json());
+}
+
 std::uint32_t Plan::key_set_mark(std::size_t issuer, std::size_t key) const {
   return mark(MarkKind::kKeySet, "", kid(issuer, key));
 }

@@ -64,6 +64,11 @@ class Plan {
   }
   // The key set with the keys whose bits are set in `present`.
   [[nodiscard]] std::string key_set(std::size_t issuer, unsigned present) const;
+  // What this issuer tells the host when a session of it ends: `member` is "sid" or "sub". Signed by the key that is
+  // never taken out of its set.
+  [[nodiscard]] std::string logout_token(std::size_t issuer, std::string_view member, std::string_view value,
+                                         std::int64_t issued_seconds, std::string_view jti) const;
+  static constexpr const char* kLogoutAudience = "web";
   [[nodiscard]] std::uint32_t key_set_mark(std::size_t issuer, std::size_t key) const;
   // The one mark of this kind, scope and value.
   [[nodiscard]] std::optional<std::uint32_t> find_mark(MarkKind kind, std::string_view scope,

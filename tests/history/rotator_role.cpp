@@ -19,6 +19,8 @@ constexpr std::uint64_t kCapacities[] = {1'000, 2'500, 10'000};
 constexpr std::size_t kPointed = 3;
 constexpr auto kLookedAtFor = 10ms;
 constexpr auto kOutage = 2'500ms;
+constexpr int kCalmAction = 4;     // after some of everything else
+constexpr auto kCalmAtMost = 20s;  // for a machine that does other things: a second for each is enough
 constexpr auto kNoticedWithin = 15s;  // a key set file is looked at once a second
 constexpr unsigned kAllKeys = (1U << Plan::kKeys) - 1;
 
@@ -36,14 +38,16 @@ class RotatorRole {
   void work() {
     present_.fill(kAllKeys);
     for (int action = 1; !setting_.board.operators_end; ++action) {
-      if (action % 5 == 2) {
+      if (action == kCalmAction && !files_.calm.empty()) {
+        calm();
+      } else if (action % 5 == 2) {
         strike();
       } else if (action % 3 != 0) {
         turn_some();
       } else {
         resize();
       }
-      note_refreshes();
+      (void)note_refreshes();
       std::this_thread::sleep_for(std::chrono::milliseconds(below(random_, kPauseMs)));
     }
     for (std::size_t issuer = 0; issuer < Plan::kIssuers; ++issuer) {
@@ -91,10 +95,8 @@ class RotatorRole {
 
   // The clients look at what stands on the board: tokens of this key, as far as any are in use now.
   void point_at_tokens_of(std::uint32_t mark) {
-    const double part = static_cast<double>(monotonic_ns() - setting_.board.start_ns) /
-                        static_cast<double>(setting_.duration.count());
     auto credential =
-        static_cast<std::uint32_t>(std::min(part, 1.0) * static_cast<double>(setting_.plan.good() - 1));
+        static_cast<std::uint32_t>(setting_.part() * static_cast<double>(setting_.plan.good() - 1));
     for (std::size_t pointed = 0; pointed < kPointed && credential > 0; --credential) {
       if (std::ranges::find(setting_.plan.credentials()[credential].marks, mark) ==
           setting_.plan.credentials()[credential].marks.end())
@@ -119,21 +121,50 @@ class RotatorRole {
     const std::int64_t start_ns = monotonic_ns();
     write_file(files_.outage, "");
     std::this_thread::sleep_for(kOutage);
-    note_refreshes();
+    (void)note_refreshes();
     std::filesystem::remove(files_.outage);
     events_.append({EventKind::kOutage, Outcome::kDone, start_ns, monotonic_ns()});
   }
 
-  void note_refreshes() {
+  // Waits for what it is there for, whatever that takes on this machine. Tokens are revoked all the while.
+  void calm() {
+    write_file(files_.calm, "");
+    setting_.board.calm_since_ns = monotonic_ns();
+    // What was made by its creation was never asked about, so nobody could ask again.
+    (void)eventually([&] { return flushed() || ends(); }, kCalmAtMost);
+    (void)eventually([&] { return note_refreshes().refreshed || ends(); }, kCalmAtMost);
+    const std::int64_t start_ns = monotonic_ns();
+    write_file(files_.outage, "");
+    (void)eventually([&] { return note_refreshes().stale || ends(); }, kCalmAtMost);
+    std::filesystem::remove(files_.outage);
+    events_.append({EventKind::kOutage, Outcome::kDone, start_ns, monotonic_ns()});
+    setting_.board.calm_since_ns = 0;
+    setting_.board.calm_owed = false;
+    std::filesystem::remove(files_.calm);
+  }
+
+  [[nodiscard]] bool ends() const { return setting_.board.operators_end; }
+
+  bool flushed() {
+    const auto answer = line_.ask({{"verb", "flush"}});
+    if (!answer || answer->had_no_effect()) return false;
+    events_.append({EventKind::kFlushAll, answer->outcome, answer->start_ns, answer->end_ns});
+    return answer->done();
+  }
+
+  struct Noted {
+    bool refreshed = false, stale = false;
+  };
+  Noted note_refreshes() {
     const auto answer = line_.ask({{"verb", "stats"}});
-    if (!answer || !answer->done()) return;
+    if (!answer || !answer->done()) return {};
     const json::object& refresh = answer->reply.at("refresh").as_object();
     const auto note = [&](const char* counter, EventKind kind) {
-      if (refresh.at(counter).to_number<std::uint64_t>() > 0)
-        events_.append({kind, Outcome::kDone, answer->start_ns, answer->end_ns});
+      const bool seen = refresh.at(counter).to_number<std::uint64_t>() > 0;
+      if (seen) events_.append({kind, Outcome::kDone, answer->start_ns, answer->end_ns});
+      return seen;
     };
-    note("extended", EventKind::kRefreshed);
-    note("stale", EventKind::kServedStale);
+    return {note("extended", EventKind::kRefreshed), note("stale", EventKind::kServedStale)};
   }
 
   void resize() {

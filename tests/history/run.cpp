@@ -83,7 +83,7 @@ class RunningHistory {
         "log_level = \"info\"\n[table]\ncapacity = " + std::to_string(capacity) +
         "\nheartbeat_timeout = \"1s\"\n[limits]\nmisses_per_second_per_uid = 1000000\nmiss_burst_per_uid = "
         "1000000\n"
-        "[profile.sessions]\nupstream = \"sqlite\"\nttl_max = \"2s\"\nnegative_ttl = \"500ms\"\nrefresh = \"on\"\n"
+        "[profile.sessions]\nupstream = \"sqlite\"\nttl_max = \"1s\"\nnegative_ttl = \"500ms\"\nrefresh = \"on\"\n"
         "stale_if_error = \"3s\"\n";
     for (std::size_t issuer = 0; issuer < Plan::kIssuers; ++issuer) {
       text += "[profile." + Plan::profile(issuer) + "]\nupstream = \"jwks\"\nissuer = \"" +
@@ -92,13 +92,17 @@ class RunningHistory {
               "\"2s\"\nnegative_ttl = \"500ms\"\njwks_file = \"" +
               daemon.scratch(Plan::profile(issuer) + ".jwks").string() + "\"\n";
     }
+    text += "[http]\nlisten = \"unix:" + (daemon.runtime_dir() / "http.sock").string() + "\"\n";
+    for (std::size_t issuer = 0; issuer < Plan::kIssuers; ++issuer)
+      text += "[http.logout." + Plan::profile(issuer) + "]\naudience = [\"" + Plan::kLogoutAudience + "\"]\n";
     daemon.configure(text);
   }
 
   void begin() {
     Files files{.key_sets = {},
                 .configure = [this](std::uint64_t capacity) { configure(daemon_, capacity); },
-                .outage = daemon_.scratch("outage")};
+                .outage = daemon_.scratch("outage"),
+                .calm = options_.has_calm ? daemon_.scratch("calm") : std::filesystem::path()};
     for (std::size_t issuer = 0; issuer < Plan::kIssuers; ++issuer) {
       files.key_sets[issuer] = daemon_.scratch(Plan::profile(issuer) + ".jwks");
       replace_file(files.key_sets[issuer], plan_.key_set(issuer, (1U << Plan::kKeys) - 1));
@@ -106,9 +110,11 @@ class RunningHistory {
     configure(daemon_, kFirstCapacity);
     ::setenv("AUTHCACHE_HISTORY_BREAKAGE", options_.breakage.c_str(), 1);
     ::setenv("AUTHCACHE_HISTORY_OUTAGE", files.outage.c_str(), 1);
+    ::setenv("AUTHCACHE_HISTORY_CALM", files.calm.c_str(), 1);
     choose_faults(true);
     daemon_.start(DaemonProcess::First::kYes);
     learn_thumbprints();
+    board_.calm_owed = options_.has_calm;
     board_.start_ns = monotonic_ns();
     for (std::uint8_t i = 0; i < kClients; ++i) {
       answers_.push_back(std::make_unique<SharedLog<Answer>>(kAnswersPerOperation * options_.operations / kClients + kQuietAnswers));
@@ -166,7 +172,7 @@ class RunningHistory {
         break;
       }
       keep_alive();
-      if (monotonic_ns() >= restart_ns) {
+      if (monotonic_ns() >= restart_ns && !setting_.is_calm()) {
         restart();
         restart_ns = next_restart();
       }

@@ -16,6 +16,7 @@ struct RunOptions {
   std::chrono::milliseconds duration{};
   std::string breakage = {};                          // one of faulty_daemon's, or "" for the daemon as it is
   std::chrono::milliseconds between_restarts{1'500};  // on average
+  bool has_calm = true;      // a while in which records live to their deadlines
   bool until_wrong = false;  // ends as soon as the checker has something to say, and without a quiet
 };
 
