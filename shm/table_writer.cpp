@@ -191,10 +191,11 @@ bool TableWriter::kill_oldest_negatives(std::uint64_t at_most) {
   return !negative_order_.empty();
 }
 
-std::uint64_t TableWriter::sweep(std::uint64_t now_ns, std::uint64_t slots) {
+std::uint64_t TableWriter::sweep(std::uint64_t now_ns, std::uint64_t slots,
+                                 const std::function<bool(std::uint64_t slot)>& spares) {
   std::uint64_t kills = 0;
   for (std::uint64_t i = 0; i < slots; ++i) {
-    if (is_live(sweep_hand_) && is_spent(sweep_hand_, now_ns)) {
+    if (is_live(sweep_hand_) && is_spent(sweep_hand_, now_ns) && !(spares && spares(sweep_hand_))) {
       kill_at(sweep_hand_, SlotState::kExpired);
       ++kills;
     }

@@ -109,7 +109,8 @@ class TableWriter {
   // The oldest of them, so many at most; false once none is left. For slices.
   bool kill_oldest_negatives(std::uint64_t at_most);
   // Kills what is past its deadline or void, slot by slot from a hand that survives between calls. Returns kills.
-  std::uint64_t sweep(std::uint64_t now_ns, std::uint64_t slots);
+  std::uint64_t sweep(std::uint64_t now_ns, std::uint64_t slots,
+                      const std::function<bool(std::uint64_t slot)>& spares = {});
 
   // --- epochs; raising voids every record admitted before
   [[nodiscard]] std::uint64_t epoch() const;

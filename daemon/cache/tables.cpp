@@ -252,8 +252,17 @@ void Tables::beat(std::uint64_t now_ns) {
   each([&](Generation& generation) { generation.writer.beat(now_ns); });
 }
 
-void Tables::sweep(std::uint64_t now_ns, std::uint64_t slots) {
-  each([&](Generation& generation) { generation.writer.sweep(now_ns, std::min(slots, generation.writer.view().geometry.slots)); });
+void Tables::sweep(std::uint64_t now_ns, std::uint64_t slots, const Window& window) {
+  each([&](Generation& generation) {
+    const shm::TableView& view = generation.writer.view();
+    const auto within = [&](std::uint64_t slot) {
+      const shm::HotRecord hot = generation.writer.peek(slot);
+      if (shm::unpack_facts(hot.facts).verdict != shm::Verdict::kValid || !shm::is_current(view, hot, 0)) return false;
+      return now_ns < generation.refresh.proven_until(slot) + window(shm::load_cold(view.cold(slot)).profile_id);
+    };
+    const auto spares = window ? std::function<bool(std::uint64_t)>(within) : nullptr;
+    generation.writer.sweep(now_ns, std::min(slots, view.geometry.slots), spares);
+  });
 }
 
 void Tables::set_profiles(const std::vector<shm::ProfileDescription>& profiles) {

@@ -114,7 +114,10 @@ class Tables {
   void raise_key(const authcache::shm::PrincipalId& key);
   void advance_epoch();  // so that flights under way can be told from those to come; voids nothing
   void beat(std::uint64_t now_ns);
-  void sweep(std::uint64_t now_ns, std::uint64_t slots);
+  // A good record whose time is over stays for the window of its profile behind its last proof: its upstream may fail, and
+  // it is what may be relied on then.
+  using Window = std::function<std::uint64_t(std::uint64_t profile_id)>;  // ns; 0: none
+  void sweep(std::uint64_t now_ns, std::uint64_t slots, const Window& window = {});
   void set_profiles(const std::vector<authcache::shm::ProfileDescription>& profiles);
   void set_profile_state(std::string_view name, authcache::shm::ProfileState state);
   void set_durable_change(std::uint64_t change);

@@ -1,5 +1,7 @@
 #include "daemon/control/housekeeping.hpp"
 
+#include <algorithm>
+
 #include "daemon/base/config_ranges.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/cache/take_over.hpp"
@@ -69,7 +71,14 @@ void Housekeeping::void_all() {
 
 void Housekeeping::sweep() {
   const std::uint64_t slots = services_.tables.newest().writer.view().geometry.slots;
-  services_.tables.sweep(static_cast<std::uint64_t>(services_.clock.monotonic_ns()), slots / kSweepsPerTable + 1);
+  const auto window = [this](std::uint64_t id) -> std::uint64_t {
+    const auto profile = std::ranges::find(services_.profiles, id, [](const auto& each) { return each->id; });
+    if (profile == services_.profiles.end()) return 0;
+    return static_cast<std::uint64_t>(std::chrono::nanoseconds((*profile)->config.stale_if_error).count());
+  };
+  const bool any = std::ranges::any_of(services_.profiles, [](const auto& each) { return each->config.stale_if_error.count() > 0; });
+  services_.tables.sweep(static_cast<std::uint64_t>(services_.clock.monotonic_ns()), slots / kSweepsPerTable + 1,
+                         any ? Tables::Window(window) : Tables::Window());
 }
 
 void Housekeeping::expire_overdue() {

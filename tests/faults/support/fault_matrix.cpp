@@ -64,7 +64,8 @@ std::vector<Cell> all_cells(std::span<const Policy> policies) {
   for (const Policy& policy : policies) {
     for (const Fault& fault : kFaults) {
       for (const Kind kind : kKinds) {
-        if (kind != Kind::kIntrospection && &policy != &kPolicies.front()) continue;
+        const bool first_only = kind != Kind::kIntrospection || fault.known.empty();
+        if (first_only && policy.known != Known::kKept) continue;
         Cell cell;
         cell.fault = &fault;
         cell.policy = &policy;

@@ -101,7 +101,8 @@ struct Cell {
   }
 };
 
-// One cell for each policy, fault and kind that meet: key sets know but the first policy.
+// One cell for each policy, fault and kind that meet: key sets know but the first policy, and so does a fault that the
+// first question ends.
 [[nodiscard]] std::vector<Cell> all_cells(std::span<const Policy> policies);
 void print(std::span<const Cell> cells);
 

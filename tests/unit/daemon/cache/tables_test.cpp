@@ -274,6 +274,24 @@ TEST(Tables, ASweepEndsWhatIsPastItsDeadlineInBothGenerationsAndNothingElse) {
   EXPECT_EQ(cache.seen("long"), Verdict::kValid);
 }
 
+// An outage may be noticed only after a record's end; what stale_if_error promises must still be there then.
+TEST(Tables, ASweepSparesGoodRecordsWithinTheWindowOfTheirProfile) {
+  Cache cache;
+  begin(cache);
+  cache.admit("good", cache.valid(10 * kSecond));
+  cache.admit("bad", Cache::invalid());
+  cache.clock.pass(20 * kSecond);
+  const auto sweep = [&](std::int64_t window_s) {
+    cache.tables.sweep(static_cast<std::uint64_t>(cache.clock.monotonic), 1'000'000,
+                       [=](std::uint64_t) { return static_cast<std::uint64_t>(window_s * kSecond); });
+    return cache.tables.newest().writer.live();
+  };
+  EXPECT_EQ(sweep(60), 1u) << "the good one";
+  EXPECT_EQ(cache.seen("good"), Verdict::kMiss) << "spared is not valid";
+  cache.clock.pass(60 * kSecond);
+  EXPECT_EQ(sweep(60), 0u) << "beyond the window";
+}
+
 TEST(Tables, NegativesThatMayHaveBecomeWrongAreGoneFromBothGenerations) {
   Cache cache;
   begin(cache);
