@@ -12,8 +12,8 @@
 
 namespace authcached {
 
-enum class UpstreamKind : std::uint8_t { kSqlite, kJwks, kIntrospection };
-enum class KeyEncoding : std::uint8_t { kRaw, kHexSha256, kBase64urlSha256, kSha256 };
+enum class UpstreamKind : std::uint8_t { kSqlite, kJwks, kIntrospection, kPostgresql };
+enum class KeyEncoding : std::uint8_t { kRaw, kHexSha256, kBase64urlSha256, kSha256, kIdHexSha256 /* of ID|SECRET: ID and the hash of SECRET */ };
 enum class TokenType : std::uint8_t { kAccessToken /* RFC 9068 at+jwt */, kLegacy /* JWT, at+jwt or no typ */ };
 enum class Algorithm : std::uint8_t { kRS256, kRS384, kRS512, kPS256, kPS384, kPS512, kES256, kES384, kES512, kEdDSA };
 
@@ -54,7 +54,14 @@ struct ProfileConfig {
   std::optional<Algorithm> client_key_algorithm;  // none: what the key's type and size suggest
   std::string client_assertion_audience;          // empty: the issuer
 
-  // upstream = "sqlite"
+  // upstream = "postgresql"
+  std::string connection;                // of libpq, without a password
+  std::filesystem::path password_file;   // empty: none is sent
+  std::uint32_t pool_min = 1;
+  std::uint32_t pool_max = 4;
+  std::chrono::milliseconds statement_timeout{1'000};
+
+  // upstream = "sqlite"; query and key_encoding also "postgresql"
   std::filesystem::path database;        // empty: sessions.db in state_dir, our own schema
   std::string query;                     // empty: our own schema; else an existing schema, see docs/config.md
   KeyEncoding key_encoding = KeyEncoding::kSha256;
@@ -64,6 +71,8 @@ struct ProfileConfig {
   [[nodiscard]] std::uint64_t id() const;
 
   [[nodiscard]] KeySource key_source() const;
+  // True if its sessions are in a database: another program's, or our own.
+  [[nodiscard]] bool keeps_sessions() const { return upstream == UpstreamKind::kSqlite || upstream == UpstreamKind::kPostgresql; }
   // Whether records in use are proven again before their time is over. A session store answers from this host in
   // microseconds, so its tokens are not kept for that unless it is asked for.
   [[nodiscard]] bool refreshes() const { return refresh.value_or(upstream != UpstreamKind::kSqlite); }

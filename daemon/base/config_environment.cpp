@@ -217,6 +217,7 @@ void check_profile(EnvironmentCheck& check, const ProfileConfig& profile) {
       check.client_secret(prefix + "client_secret_file", profile.client_secret_file);
     }
   }
+  if (!profile.password_file.empty()) check.client_secret(prefix + "password_file", profile.password_file);
   if (profile.upstream != UpstreamKind::kSqlite) return;
   if (!profile.query.empty()) {
     check.readable_file(prefix + "database", profile.database);

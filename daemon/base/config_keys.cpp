@@ -95,8 +95,9 @@ std::vector<ConfigKey> profile_keys() {
   return {
       {"profile.NAME.upstream", "one of", "sqlite", kOnReload,
        "Where the truth about this profile's tokens is: \"sqlite\" (sessions in a database), \"jwks\" (JWTs, "
-       "checked against an issuer's key set) or \"introspection\" (an issuer's introspection endpoint, RFC 7662, "
-       "for opaque tokens and for JWTs that their issuer can revoke)."},
+       "checked against an issuer's key set), \"introspection\" (an issuer's introspection endpoint, RFC 7662, "
+       "for opaque tokens and for JWTs that their issuer can revoke) or \"postgresql\" (sessions in PostgreSQL, "
+       "docs/postgresql.md)."},
       {"profile.NAME.audience", "list of text", "", kOnReload,
        "What a token's audience must name when the caller's requirement names none; one match is enough. 1 "
        "to 16 "
@@ -114,13 +115,13 @@ std::vector<ConfigKey> profile_keys() {
       {"profile.NAME.refresh", "one of", "", kOnReload,
        "\"on\" or \"off\". Whether a record that is in use is proven again before its time (ttl_max) is over, so "
        "that no request "
-       "waits for it. By default on for jwks, where it costs a look into memory, and for introspection; off for "
+       "waits for it. By default on for jwks, where it costs a look into memory, for introspection and for postgresql; off for "
        "sqlite, whose "
        "answers take microseconds. Asking again takes the token: except for jwks it is kept in the daemon's memory "
        "while its "
        "record lives, encrypted under a key of this process (see docs/security.md)."},
       {"profile.NAME.stale_if_error", "duration", "0s", kOnReload,
-       "introspection and sqlite. For how long after its time a good record still counts while the upstream "
+       "introspection, sqlite and postgresql. For how long after its time a good record still counts while the upstream "
        "cannot be asked "
        "(RFC 5861). From 0s to 1d. Only for tokens that were good, are not expired and under no revocation made "
        "here; what the "
@@ -200,15 +201,29 @@ std::vector<ConfigKey> profile_keys() {
        "schema. Must be "
        "named if there is a query."},
       {"profile.NAME.query", "SQL", "", kOnReload,
-       "sqlite only. How to find a session in an existing schema, see \"Existing schemas\". Empty: "
-       "authcached's own "
-       "schema. The database is then opened read-only. At most 16384 bytes."},
+       "sqlite; postgresql, required. How to find a session in an existing schema, see \"Existing schemas\". The "
+       "database is then only read. sqlite without a query keeps authcached's own schema. The parameter is ?1 for "
+       "sqlite, and for postgresql $1, an array of keys. At most 16384 bytes."},
       {"profile.NAME.key_encoding", "one of", "sha256", kOnReload,
-       "sqlite only, with a query. What the query's parameter ?1 is bound to: \"sha256\" (the 32 bytes of "
-       "the token's "
-       "SHA-256), \"hex_sha256\" (64 lower-case hex digits of it), \"base64url_sha256\" (43 characters of "
-       "it) or \"raw\" "
+       "With a query. What the query's parameter is bound to: \"sha256\" (the 32 bytes of the token's SHA-256), "
+       "\"hex_sha256\" (64 lower-case hex digits of it), \"base64url_sha256\" (43 characters of it), "
+       "\"id_hex_sha256\" (of a token ID|SECRET: ID, a bar, and the hex digits of the SHA-256 of SECRET) or \"raw\" "
        "(the token itself; only where an existing schema stores tokens as they are)."},
+      {"profile.NAME.connection", "text", "", kOnReload,
+       "postgresql only, required. How libpq finds the database: host=... dbname=... user=..., several hosts for a "
+       "failover; docs/postgresql.md lists what may stand there. Never a password. A host that is not of this machine "
+       "needs sslmode=verify-full. At most 4096 bytes."},
+      {"profile.NAME.password_file", "path", "", kOnReload,
+       "postgresql only. A file that holds the role's password and nothing else; owned by root or the daemon's user, not "
+       "readable by everyone. It is read at each connection. Empty: no password is sent."},
+      {"profile.NAME.pool_min", "connections", "1", kOnReload,
+       "postgresql only. Connections that are held also when nobody asks. From 1 to 64."},
+      {"profile.NAME.pool_max", "connections", "4", kOnReload,
+       "postgresql only. Connections at most: others than pool_min are opened where statements are slow, and closed "
+       "after a minute at rest. From 1 to 64."},
+      {"profile.NAME.statement_timeout", "duration", "1s", kOnReload,
+       "postgresql only. How long the server may work on one statement, waits for locks included. From 10ms to 1m. Let "
+       "it be shorter than limits.upstream_timeout."},
   };
 }
 

@@ -84,6 +84,15 @@ query = """
          token_hash AS token_key
     FROM sessions WHERE token_hash = ?1
 """
+
+# The same in PostgreSQL.
+[profile.forum]
+upstream = "postgresql"
+connection = "host=/run/postgresql dbname=forum user=authcache"
+query = """
+  SELECT token_hash AS token_key, user_id AS subject, created_at AS created, expires_at AS expires
+    FROM sessions WHERE token_hash = ANY($1)
+"""
 )";
 
 constexpr std::string_view kReload = R"(```
@@ -97,7 +106,7 @@ changed says so in its answer and in the log.
 
 A profile may be added, changed or removed by a reload. What decides who can prove a token (upstream, issuer,
 key set, CA, algorithms, token type, leeway, introspection endpoint, its client and how that proves itself,
-database, query, key encoding) makes up the profile's id, which is part of every record's digest: when one of
+database, connection, query, key encoding) makes up the profile's id, which is part of every record's digest: when one of
 them changes, the records of the old id are killed before the reload is answered. The name, the audience and
 the times are no part of it.
 
@@ -108,9 +117,10 @@ profile and state the audience in their requirement.
 
 constexpr std::string_view kExistingSchemas = R"(## Existing schemas
 
-With `query`, a sqlite profile reads sessions that another program keeps. The query is one SELECT with one
-parameter, `?1`, which is bound to the token in the form that `key_encoding` says. It returns no row for an
-unknown token and one row for a known one; more than one answers "unavailable", since it would leave open
+With `query`, a profile reads sessions that another program keeps. What follows is said of sqlite; what is
+different with PostgreSQL, and recipes for it, stand in [postgresql.md](postgresql.md). The query is one SELECT
+with one parameter, `?1`, which is bound to the token in the form that `key_encoding` says. It returns no row for
+an unknown token and one row for a known one; more than one answers "unavailable", since it would leave open
 whose session it is. Columns are found by their names, in any order; use `AS` to give them:
 
 | column | type | meaning |

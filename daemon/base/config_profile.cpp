@@ -4,13 +4,15 @@
 
 #include "daemon/base/https_url.hpp"
 #include "daemon/base/nearest_name.hpp"
+#include "daemon/base/postgres_conninfo.hpp"
 
 namespace authcached {
 namespace {
 
 constexpr std::pair<std::string_view, UpstreamKind> kUpstreams[] = {{"sqlite", UpstreamKind::kSqlite},
                                                                     {"jwks", UpstreamKind::kJwks},
-                                                                    {"introspection", UpstreamKind::kIntrospection}};
+                                                                    {"introspection", UpstreamKind::kIntrospection},
+                                                                    {"postgresql", UpstreamKind::kPostgresql}};
 constexpr std::pair<std::string_view, ClientAuth> kClientAuths[] = {
     {"client_secret_basic", ClientAuth::kSecretBasic},
     {"client_secret_post", ClientAuth::kSecretPost},
@@ -24,6 +26,7 @@ constexpr std::pair<std::string_view, KeyEncoding> kKeyEncodings[] = {
     {"sha256", KeyEncoding::kSha256},
     {"hex_sha256", KeyEncoding::kHexSha256},
     {"base64url_sha256", KeyEncoding::kBase64urlSha256},
+    {"id_hex_sha256", KeyEncoding::kIdHexSha256},
     {"raw", KeyEncoding::kRaw}};
 
 constexpr std::size_t kAlgorithmsMax = 10;     // all there are
@@ -72,12 +75,10 @@ void read_client_key_algorithm(KeyReader& key, ProfileConfig& profile) {
   if (!profile.client_key_algorithm) refuse_algorithm(key, name);
 }
 
-// The cheap faults only; SQLite judges the rest when the database is opened.
-void read_query(KeyReader& key, ProfileConfig& profile) {
-  key.text(profile.query, kQueryBytesMax);
-  if (!profile.query.empty() && profile.query.find("?1") == std::string::npos) {
-    key.fail("never uses the token's key", "compare a column with ?1, as in: ... WHERE id_hash = ?1");
-  }
+void read_connection(KeyReader& key, ProfileConfig& profile) {
+  key.text(profile.connection, kConnectionBytesMax);
+  if (profile.connection.empty()) return;
+  if (const auto target = read_conninfo(profile.connection); !target) key.fail(target.error().what, target.error().remedy);
 }
 
 constexpr KeyBinding<ProfileConfig> kBindings[] = {
@@ -126,15 +127,25 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
        key.text(profile.client_assertion_audience, kUrlBytesMax);
      }},
     {"database", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.database); }},
-    {"query", read_query},
+    {"query", [](KeyReader& key, ProfileConfig& profile) { key.text(profile.query, kQueryBytesMax); }},
     {"key_encoding",
      [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.key_encoding, kKeyEncodings); }},
+    {"connection", read_connection},
+    {"password_file", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.password_file); }},
+    {"pool_min", [](KeyReader& key, ProfileConfig& profile) { key.number(profile.pool_min, kPoolMinRange); }},
+    {"pool_max", [](KeyReader& key, ProfileConfig& profile) { key.number(profile.pool_max, kPoolMaxRange); }},
+    {"statement_timeout",
+     [](KeyReader& key, ProfileConfig& profile) {
+       key.duration(profile.statement_timeout, kStatementTimeoutRange);
+     }},
 };
 
 constexpr std::string_view kKeySetKeys[] = {"jwks_file", "jwks_url", "jwks_max_stale", "algorithms"};
 constexpr std::string_view kIssuerKeys[] = {"issuer", "leeway"};
 constexpr std::string_view kJwksOnly[] = {"token_type"};
-constexpr std::string_view kSqliteOnly[] = {"database", "query", "key_encoding"};
+constexpr std::string_view kSqliteOnly[] = {"database"};
+constexpr std::string_view kSessionKeys[] = {"query", "key_encoding"};
+constexpr std::string_view kPostgresqlOnly[] = {"connection", "password_file", "pool_min", "pool_max", "statement_timeout"};
 constexpr std::string_view kIntrospectionOnly[] = {
     "introspection_url",  "introspection_answer", "introspection_token_type", "client_id",
     "client_auth",        "client_secret_file",   "client_key_file",          "client_key_id",
@@ -213,6 +224,13 @@ void judge_key_set(ProfileJudge& judge, const ProfileConfig& profile) {
   }
 }
 
+// Keys of those who look sessions up.
+void refuse_sessions(ProfileJudge& judge) {
+  judge.refuse_all(kSqliteOnly, "sqlite");
+  judge.refuse_all(kSessionKeys, "sqlite");
+  judge.refuse_all(kPostgresqlOnly, "postgresql");
+}
+
 void judge_jwks(ProfileJudge& judge, const ProfileConfig& profile) {
   judge.require("issuer", "write the issuer exactly as its tokens carry it in iss");
   judge_key_set(judge, profile);
@@ -224,7 +242,7 @@ void judge_jwks(ProfileJudge& judge, const ProfileConfig& profile) {
   }
   constexpr std::string_view kOthersOnly[] = {"stale_if_error"};
   judge.refuse_unless(kOthersOnly, "jwks_max_stale: it bounds how long an issuer's keys are relied on unasked");
-  judge.refuse_all(kSqliteOnly, "sqlite");
+  refuse_sessions(judge);
   judge.refuse_all(kIntrospectionOnly, "introspection");
 }
 
@@ -253,16 +271,36 @@ void judge_introspection(ProfileJudge& judge, const ProfileConfig& profile) {
     judge.refuse_unless(kKeySetKeys, "introspection_answer = \"jwt\"");
   }
   judge.refuse_all(kJwksOnly, "jwks");
-  judge.refuse_all(kSqliteOnly, "sqlite");
+  refuse_sessions(judge);
 }
 
-void judge_sqlite(ProfileJudge& judge) {
+void refuse_issuers(ProfileJudge& judge) {
   judge.refuse_all(kIssuerKeys, "jwks");
   judge.refuse_all(kKeySetKeys, "jwks");
   judge.refuse_all(kJwksOnly, "jwks");
   judge.refuse_all(kIntrospectionOnly, "introspection");
   constexpr std::string_view kCa[] = {"ca_file"};
   judge.refuse_all(kCa, "jwks");
+}
+
+// The cheap faults of a query only; its database judges the rest when it is opened.
+void judge_postgresql(ProfileJudge& judge, const ProfileConfig& profile) {
+  refuse_issuers(judge);
+  judge.refuse_all(kSqliteOnly, "sqlite");
+  judge.require("connection", "write how libpq finds the database: \"host=... dbname=... user=...\"");
+  judge.require("query", "write the SELECT that finds sessions by $1, see docs/postgresql.md");
+  if (judge.has("query") && !profile.query.contains("$1")) {
+    judge.refuse("query", "never uses the tokens' keys", "compare a column with = ANY($1), as in: ... WHERE id_hash = ANY($1)");
+  }
+  if (profile.pool_min > profile.pool_max) judge.refuse("pool_min", "is greater than pool_max", "write pool_max at least as great");
+}
+
+void judge_sqlite(ProfileJudge& judge, const ProfileConfig& profile) {
+  refuse_issuers(judge);
+  judge.refuse_all(kPostgresqlOnly, "postgresql");
+  if (judge.has("query") && !profile.query.empty() && !profile.query.contains("?1")) {
+    judge.refuse("query", "never uses the token's key", "compare a column with ?1, as in: ... WHERE id_hash = ?1");
+  }
   judge.require_beside("query", "database", "write the path of the database that the query reads");
   judge.require_beside("key_encoding", "query",
                        "remove it: our own schema always looks up the SHA-256 of the token");
@@ -293,9 +331,10 @@ ProfileConfig read_profile(const toml::key& name, const toml::table& section,
   const KeyLines lines = read_section<ProfileConfig>(section, prefix, kBindings, {}, profile, faults);
   ProfileJudge judge(profile, line, lines, faults);
   switch (profile.upstream) {
-    case UpstreamKind::kSqlite: judge_sqlite(judge); break;
+    case UpstreamKind::kSqlite: judge_sqlite(judge, profile); break;
     case UpstreamKind::kJwks: judge_jwks(judge, profile); break;
     case UpstreamKind::kIntrospection: judge_introspection(judge, profile); break;
+    case UpstreamKind::kPostgresql: judge_postgresql(judge, profile); break;
   }
   profile.refresh = profile.refreshes();  // as the effective configuration says it
   return profile;

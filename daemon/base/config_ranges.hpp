@@ -75,6 +75,14 @@ inline constexpr ConfigRange<std::chrono::seconds> kStaleIfErrorRange{
     std::chrono::seconds{0}, std::chrono::seconds{86'400},
     "whatever an upstream withdraws while it cannot be asked stays good for that long"};
 
+inline constexpr ConfigRange<std::uint32_t> kPoolMinRange{
+    1, 64, "without a connection a question waits for one to be made; more at rest than this a server is not for"};
+inline constexpr ConfigRange<std::uint32_t> kPoolMaxRange{
+    1, 64, "each is a process of the server; one carries tens of thousands of sessions a second"};
+inline constexpr ConfigRange<std::chrono::milliseconds> kStatementTimeoutRange{
+    std::chrono::milliseconds{10}, std::chrono::milliseconds{60'000},
+    "below, a busy server looks dead; above, no caller still waits"};
+
 inline constexpr std::size_t kConfigBytesMax =
     1 << 20;                                     // 64 profiles take some 100 KB; more is not a config file
 inline constexpr std::size_t kProfilesMax = authcache::shm::kProfilesMax;  // each has a state word in the table's header
@@ -85,6 +93,7 @@ inline constexpr std::size_t kIssuerBytesMax =
     1'024;  // compared with every token; real ones are URLs under 200
 inline constexpr std::size_t kClientIdBytesMax = 255;  // OAuth servers issue UUIDs and names
 inline constexpr std::size_t kQueryBytesMax = 16'384;  // a query one can still review
+inline constexpr std::size_t kConnectionBytesMax = 4'096;  // sixteen hosts by name and address
 inline constexpr std::size_t kPathBytesMax = 4'095;    // PATH_MAX without its NUL
 inline constexpr std::size_t kRuntimeDirBytesMax =
     90;  // sun_path is 108: "/authcached.sock" and a NUL must fit

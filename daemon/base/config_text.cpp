@@ -38,6 +38,7 @@ std::string_view encoding_name(KeyEncoding encoding) {
     case KeyEncoding::kHexSha256: return "hex_sha256";
     case KeyEncoding::kBase64urlSha256: return "base64url_sha256";
     case KeyEncoding::kSha256: return "sha256";
+    case KeyEncoding::kIdHexSha256: return "id_hex_sha256";
   }
   return "?";
 }
@@ -68,6 +69,12 @@ std::string introspection_text(const ProfileConfig& profile) {
   out += named("introspection_answer", profile.signed_answers ? "jwt" : "json");
   out += named("introspection_token_type", profile.token_type_required ? "required" : "optional");
   return profile.signed_answers ? out + key_set_text(profile) : out;
+}
+
+std::string postgresql_text(const ProfileConfig& profile) {
+  return named("connection", profile.connection) + named("password_file", profile.password_file.native()) +
+         fmt::format("query = {}\nkey_encoding = \"{}\"\npool_min = {}\npool_max = {}\nstatement_timeout = {}\n", toml_string(profile.query),
+                     encoding_name(profile.key_encoding), profile.pool_min, profile.pool_max, duration(profile.statement_timeout));
 }
 
 std::string http_text(const HttpConfig& http) {
@@ -108,6 +115,8 @@ std::string profile_text(const ProfileConfig& profile) {
     out += fmt::format("token_type = \"{}\"\n", profile.token_type == TokenType::kAccessToken ? "at+jwt" : "legacy");
   } else if (profile.upstream == UpstreamKind::kIntrospection) {
     out += introspection_text(profile);
+  } else if (profile.upstream == UpstreamKind::kPostgresql) {
+    out += postgresql_text(profile);
   } else {
     if (!profile.database.empty()) out += fmt::format("database = {}\n", toml_string(profile.database.string()));
     if (!profile.query.empty()) out += fmt::format("query = {}\nkey_encoding = \"{}\"\n", toml_string(profile.query), encoding_name(profile.key_encoding));

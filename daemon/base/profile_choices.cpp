@@ -8,6 +8,7 @@ std::string_view upstream_name(UpstreamKind kind) {
     case UpstreamKind::kSqlite: return "sqlite";
     case UpstreamKind::kJwks: return "jwks";
     case UpstreamKind::kIntrospection: return "introspection";
+    case UpstreamKind::kPostgresql: return "postgresql";
   }
   return "?";
 }

@@ -87,6 +87,14 @@ void add_sqlite(CanonicalForm& form, const ProfileConfig& profile) {
   form.add(std::to_string(static_cast<int>(profile.key_encoding)));
 }
 
+// The timeouts and the pool decide when an answer comes, not which.
+void add_postgresql(CanonicalForm& form, const ProfileConfig& profile) {
+  form.add(profile.connection);
+  form.add_path(profile.password_file);
+  form.add(profile.query);
+  form.add(std::to_string(static_cast<int>(profile.key_encoding)));
+}
+
 }  // namespace
 
 std::uint64_t ProfileConfig::id() const {
@@ -98,6 +106,7 @@ std::uint64_t ProfileConfig::id() const {
     case UpstreamKind::kSqlite: add_sqlite(form, *this); break;
     case UpstreamKind::kJwks: add_jwks(form, *this); break;
     case UpstreamKind::kIntrospection: add_introspection(form, *this); break;
+    case UpstreamKind::kPostgresql: add_postgresql(form, *this); break;
   }
   std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
   if (EVP_Digest(form.bytes().data(), form.bytes().size(), hash.data(), nullptr, EVP_sha256(), nullptr) !=

@@ -23,7 +23,7 @@ constexpr std::size_t kLengthenSlice = 1'000;
 std::int64_t rule_life_ns(const ProfileConfig& profile) {
   // A session of somebody else's schema and an introspected token may name no end, and a legacy token no time of issue: how
   // long such a one has lived cannot be judged, so it could still be admitted after any time.
-  const bool foreign = profile.upstream == UpstreamKind::kSqlite && !profile.query.empty();
+  const bool foreign = profile.keeps_sessions() && !profile.query.empty();
   const bool legacy = profile.upstream == UpstreamKind::kJwks && profile.token_type == TokenType::kLegacy;
   // Twice the leeway: a token may be issued that far ahead of this clock, and outlive its end by as much.
   const bool introspected = profile.upstream == UpstreamKind::kIntrospection;
@@ -203,7 +203,7 @@ BulkKill::Doomed Revoker::doomed_by(const Rule& rule) const {
     if (!by_age || cold.issued_wall_ns == INT64_MIN || cold.issued_wall_ns <= not_before) return shm::SlotState::kRevoked;
     const auto profile = std::ranges::find_if(profiles_, [&](const auto& each) { return each->id == cold.profile_id; });
     // The time of an own session is this host's, whose clock may have been put back since.
-    if (profile == profiles_.end() || (*profile)->config.upstream == UpstreamKind::kSqlite) return shm::SlotState::kEvicted;
+    if (profile == profiles_.end() || (*profile)->config.keeps_sessions()) return shm::SlotState::kEvicted;
     std::int64_t latest = 0;
     const std::int64_t leeway = std::chrono::nanoseconds((*profile)->config.leeway).count();
     const bool within = __builtin_add_overflow(not_before, leeway, &latest) || cold.issued_wall_ns <= latest;

@@ -7,6 +7,7 @@
 #include "daemon/upstream/https_key_set.hpp"
 #include "daemon/upstream/introspection_upstream.hpp"
 #include "daemon/upstream/jwks_upstream.hpp"
+#include "daemon/upstream/postgres_upstream.hpp"
 #include "daemon/upstream/sqlite_upstream.hpp"
 
 namespace authcached {
@@ -20,7 +21,8 @@ constexpr int kVerifyThreads = 2;
 
 bool same_upstream(const ProfileConfig& one, const ProfileConfig& other) {
   return one.id() == other.id() && one.upstream == other.upstream && one.max_token_lifetime == other.max_token_lifetime &&
-         one.jwks_max_stale == other.jwks_max_stale;
+         one.jwks_max_stale == other.jwks_max_stale && one.pool_min == other.pool_min && one.pool_max == other.pool_max &&
+         one.statement_timeout == other.statement_timeout;
 }
 
 }  // namespace
@@ -70,7 +72,18 @@ shm::Result<std::shared_ptr<Upstream>> ProfileFactory::make_issuer_upstream(cons
   return std::shared_ptr<Upstream>(std::move(*upstream));
 }
 
+// A thread of its own for its connections: a database that does not answer must not hold up another one's.
+shm::Result<std::shared_ptr<Upstream>> ProfileFactory::make_postgres_upstream(const ProfileConfig& profile) {
+  auto worker = std::make_unique<Worker>("postgres");
+  auto upstream = PostgresUpstream::open(profile, loop_, *worker, clock_);
+  if (!upstream) return std::unexpected(upstream.error());
+  std::shared_ptr<Upstream> shared(std::move(*upstream));
+  databases_.push_back({std::move(worker), shared});
+  return shared;
+}
+
 shm::Result<std::shared_ptr<Upstream>> ProfileFactory::make_upstream(const ProfileConfig& profile, const Config& config) {
+  if (profile.upstream == UpstreamKind::kPostgresql) return make_postgres_upstream(profile);
   if (profile.upstream != UpstreamKind::kSqlite) return make_issuer_upstream(profile);
   auto worker = std::make_unique<Worker>("sessions");
   auto upstream = SqliteUpstream::open(profile, config.state_dir / "sessions.db", *worker, loop_, clock_);

@@ -28,6 +28,7 @@ class ProfileFactory {
   authcache::shm::Result<std::shared_ptr<KeySetSource>> make_key_set(const ProfileConfig& profile);
   authcache::shm::Result<std::shared_ptr<KeySetSource>> make_https_key_set(const ProfileConfig& profile);
   authcache::shm::Result<std::shared_ptr<Upstream>> make_issuer_upstream(const ProfileConfig& profile);
+  authcache::shm::Result<std::shared_ptr<Upstream>> make_postgres_upstream(const ProfileConfig& profile);
   authcache::shm::Result<std::shared_ptr<Upstream>> make_upstream(const ProfileConfig& profile, const Config& config);
 
   Loop& loop_;
@@ -42,7 +43,7 @@ class ProfileFactory {
     std::weak_ptr<KeySetSource> source;
   };
   std::vector<SharedKeySet> key_sets_;
-  // One thread for each session store, as SQLite blocks. The upstream posts to it, so it must outlive that.
+  // One thread for each session store, as SQLite blocks, and as connecting to PostgreSQL does. The upstream posts to it, so it must outlive that.
   struct SessionThread {
     std::unique_ptr<Worker> worker;
     std::weak_ptr<Upstream> upstream;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "daemon/upstream/reopening_store.hpp"
+#include "daemon/upstream/session_key.hpp"
 
 namespace authcached {
 
@@ -52,11 +53,6 @@ void wipe(std::string& token) {
   token.clear();
 }
 
-bool is_b64token_char(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-         c == '_' || c == '~' || c == '+' || c == '/';
-}
-
 }  // namespace
 
 class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream::Core> {
@@ -69,7 +65,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
         clock_(clock),
         queued_max_(queued_max),
         file_((profile.query.empty() && profile.database.empty() ? default_file : profile.database).string()),
-        raw_keys_(!profile.query.empty() && profile.key_encoding == KeyEncoding::kRaw) {}
+        encoding_(profile.query.empty() ? KeyEncoding::kSha256 : profile.key_encoding) {}
 
   void resolve(Query query, Answer answer) {
     ++counters_.questions;
@@ -124,7 +120,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
         });
   }
 
-  [[nodiscard]] bool raw_keys() const { return raw_keys_; }
+  [[nodiscard]] KeyEncoding encoding() const { return encoding_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
 
   [[nodiscard]] std::string state_json() const {
@@ -298,7 +294,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
   const Clock& clock_;
   const std::size_t queued_max_;
   const std::string file_;
-  const bool raw_keys_;
+  const KeyEncoding encoding_;
 
   std::deque<Pending> queue_;
   std::deque<std::shared_ptr<Batch>> in_flight_;  // in the worker's order
@@ -331,10 +327,7 @@ void SqliteUpstream::resolve(Query query, Answer answer) {
 }
 
 bool SqliteUpstream::well_formed(std::string_view token) const {
-  if (token.empty() || token.size() > kTokenBytesMax) return false;
-  if (core_->raw_keys()) return std::ranges::all_of(token, [](char c) { return c > ' ' && c <= '~'; });
-  const auto padding = std::ranges::find_if_not(token, is_b64token_char);
-  return padding != token.begin() && std::all_of(padding, token.end(), [](char c) { return c == '='; });
+  return could_be_session(token, core_->encoding());
 }
 
 std::string SqliteUpstream::state_json() const { return core_->state_json(); }

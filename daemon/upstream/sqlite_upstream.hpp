@@ -32,7 +32,6 @@ inline constexpr std::size_t kBatchesInFlight = 4;
 inline constexpr std::size_t kQueuedMax = 100'000;
 // Creations, lists and revocations under way: people and scripts ask for these.
 inline constexpr std::size_t kControlMax = 64;
-inline constexpr std::size_t kTokenBytesMax = 4'096;
 
 class SqliteUpstream final : public Upstream {
  public:

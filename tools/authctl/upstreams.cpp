@@ -49,7 +49,8 @@ std::string last_good_text(const json::object& state) {
 }
 
 std::vector<std::string> row_of(const std::string& profile, const std::string& kind, const json::object& state) {
-  const json::object& http = object_in(state, "http");
+  // Of an issuer's endpoints, or of a database's connections.
+  const json::object& http = object_in(state, state.contains("http") ? "http" : "pool");
   return {profile,
           kind,
           or_dash(state, "state"),

@@ -31,6 +31,9 @@ const std::string kAsked =
     "[profile.m]\nupstream = \"introspection\"\nintrospection_url = \"https://i.example/i\"\nclient_id = \"rs\"\n"
     "client_secret_file = \"/etc/s\"\n";
 
+const std::string kShop =
+    "[profile.shop]\nupstream = \"postgresql\"\nconnection = \"host=/s dbname=d user=u\"\nquery = \"$1\"\n";
+
 ParsedConfig parse(std::string_view text) { return parse_config(text, "test.toml"); }
 
 std::string described(const ParsedConfig& parsed) {
@@ -174,6 +177,7 @@ std::string file_with_default(const ConfigKey& key) {
   if (key.name.contains(".introspection_") || key.name.ends_with("client_auth")) return kAsked + line + "\n";
   if (key.name.ends_with("leeway") || key.name.ends_with("token_type")) return kJwks + line + "\n";
   if (key.name.ends_with("jwks_max_stale")) return without_line(kJwks, "jwks_file") + line + "\n";
+  if (key.name.contains(".pool_") || key.name.ends_with("statement_timeout")) return kShop + line + "\n";
   if (key.name.ends_with("key_encoding"))
     return kSessions + "database = \"/d\"\nquery = \"?1\"\n" + line + "\n";
   return kSessions + line + "\n";
@@ -204,6 +208,7 @@ std::string fingerprint(const Config& c) {
     add(p.max_token_lifetime.count()), add(p.leeway.count()), add(p.audience.size());
     add(static_cast<int>(p.token_type)), add(static_cast<int>(p.key_encoding));
     add(p.refreshes()), add(p.stale_if_error.count()), add(p.jwks_max_stale.count()), add(p.token_type_required), add(p.signed_answers), add(static_cast<int>(p.client_auth));
+    add(p.pool_min), add(p.pool_max), add(p.statement_timeout.count());
     all += "|" + p.issuer + "|" + p.jwks_file.string() + "|" + p.database.string() + "|" + p.query;
   }
   return all;
@@ -254,7 +259,10 @@ TEST(ConfigKeys, EachRangeIsStatedInTheManual) {
       {"profile.NAME.max_token_lifetime", range_phrase(kMaxTokenLifetimeRange)},
       {"profile.NAME.leeway", range_phrase(kLeewayRange)},
       {"profile.NAME.stale_if_error", range_phrase(kStaleIfErrorRange)},
-      {"profile.NAME.jwks_max_stale", range_phrase(kJwksMaxStaleRange)}};
+      {"profile.NAME.jwks_max_stale", range_phrase(kJwksMaxStaleRange)},
+      {"profile.NAME.pool_min", range_phrase(kPoolMinRange)},
+      {"profile.NAME.pool_max", range_phrase(kPoolMaxRange)},
+      {"profile.NAME.statement_timeout", range_phrase(kStatementTimeoutRange)}};
   std::size_t seen = 0;
   for (const ConfigKey& key : config_keys()) {
     const auto phrase = phrases.find(key.name);
