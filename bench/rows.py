@@ -66,6 +66,8 @@ ROWS = [
     Row("attach_ms", "authcache_open to the first hit in a new process, ms"),
     Row("session_miss_over_sqlite", "session misses/s through the socket over a bare SQLite loop", (">=", 0.4)),
     Row("session_miss_per_s", "session misses/s"),
+    Row("pg_lookup_over_pipeline", "distinct session misses/s on PostgreSQL, 256 in flight, over a bare libpq pipeline of single-key queries", (">=", 0.6)),
+    Row("pg_lookup_per_s", "distinct session misses/s on PostgreSQL"),
     Row("auth_face_over_static", "/auth hits/s of the HTTP face over a static 204 of nginx", (">=", 0.4)),
     Row("auth_request_per_s", "/auth hits/s, on one core"),
     Row("h2_introspect_over_h2load", "introspections/s through misses over h2load -c1 -m100 on the same nginx", (">=", 0.5)),
