@@ -97,6 +97,21 @@ TEST_F(PostgresLookups, SessionIdsFullOfSqlAreBytesAndNothingElse_B24) {
   EXPECT_EQ(server_->sql("SELECT count(*) FROM s"), std::to_string(hostile.size() + 1));
 }
 
+TEST_F(PostgresLookups, KeysThatFillTheSocketArriveWhole) {
+  clear(
+      "CREATE TABLE s (id text, who text); CREATE INDEX ON s USING hash (id); GRANT SELECT ON s TO reader;"
+      "INSERT INTO s SELECT i || repeat('x', 4000), 'u' || i FROM generate_series(100, 899) i");
+  start({.connection = server_->conninfo(),
+         .query = "SELECT id AS token_key, who AS subject FROM s WHERE id = ANY($1)",
+         .key_encoding = "raw"});
+  ASSERT_TRUE(connected());
+  std::vector<std::string> tokens;
+  for (int i = 100; i < 900; ++i) tokens.push_back(std::to_string(i) + std::string(4'000, 'x'));
+  for (const int verdict : validate_together(tokens)) EXPECT_EQ(verdict, AUTHCACHE_VALID);
+  EXPECT_EQ(validate(tokens[7]), "valid");
+  EXPECT_EQ(reader_->subject(), "u107");
+}
+
 TEST_F(PostgresLookups, AKeyWithTwoRowsOrManyIsNobodys) {
   clear(
       "CREATE TABLE s (id text, who text); GRANT SELECT ON s TO reader;"

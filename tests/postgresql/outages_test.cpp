@@ -213,6 +213,39 @@ TEST_F(PostgresOutages, AnotherHostServesWhileTheFirstIsGone) {
   EXPECT_TRUE(becomes(fresh(), "valid"));
 }
 
+TEST_F(PostgresOutages, WhatIsUnderWayWhenAHostDiesIsAskedOfTheNext) {
+  const auto schema = [](const std::string& seconds) {
+    return "CREATE TABLE s (id text PRIMARY KEY, who text); INSERT INTO s VALUES ('asked', 'alice'); GRANT "
+           "SELECT ON s TO reader;"
+           "CREATE FUNCTION late(x text) RETURNS text LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(" +
+           seconds + "); RETURN x; END$$;";
+  };
+  clear(schema("30"));
+  PostgresServer second(directory_ / "d");
+  second.sql(schema("0"));
+  const std::string ports = std::to_string(server_->port()) + "," + std::to_string(second.port());
+  const std::string hosts = server_->socket_directory().string() + "," + second.socket_directory().string();
+  start({.connection = "host=" + hosts + " port=" + ports + " dbname=app user=reader",
+         .query = "SELECT late(id) AS token_key, who AS subject FROM s WHERE id = ANY($1)",
+         .key_encoding = "raw",
+         .more = "statement_timeout = \"20s\"\n"});
+  const auto with_time = read_file(daemon_->config_file());
+  replace_file(daemon_->config_file(), with_time + "[limits]\nupstream_timeout = \"20s\"\n");
+  ASSERT_EQ(daemon_->authctl({"reload"}).exit, 0);
+  ASSERT_TRUE(connected());
+  std::string said;
+  std::thread asks([&] {
+    Client client(daemon_->runtime_dir());
+    said = client.validate({.profile = "shop", .token = "asked", .timeout_ms = 18'000});
+  });
+  EXPECT_TRUE(
+      eventually([&] { return state().at("pool").at("statements_in_flight").to_number<int>() == 1; }));
+  server_->kill();
+  asks.join();
+  EXPECT_EQ(said, "valid");
+  server_->start();
+}
+
 TEST_F(PostgresOutages, AHostOfAnotherRoleIsPassedBy) {
   PostgresServer second(directory_ / "c");
   second.sql(std::string(kPlainSchema) + "INSERT INTO sessions (token_hash, user_id) VALUES ('\\x" +

@@ -108,7 +108,8 @@ struct PostgresPipeline::Impl : std::enable_shared_from_this<Impl> {
   void end(std::string why) {
     if (std::exchange(ended, true)) return;
     const auto self = shared_from_this();  // whoever is told may let go of this
-    socket.close();
+    boost::system::error_code ignored;
+    socket.close(ignored);
     for (Asked& each : std::exchange(asked, {})) {
       if (!each.has_result) each.answered(nullptr);
     }
