@@ -47,9 +47,8 @@ double seconds_since(Clock::time_point begun) {
 std::vector<std::string> make_tokens() {
   std::vector<std::string> tokens;
   for (std::size_t i = 0; i < kSessions; ++i) {
-    std::string token = std::to_string(i);
-    token.insert(0, 43 - token.size(), 'A');
-    tokens.push_back(std::move(token));
+    const std::string number = std::to_string(i);
+    tokens.push_back(std::string(43 - number.size(), 'A') + number);
   }
   return tokens;
 }
