@@ -25,7 +25,8 @@ Asked asked_of(const Question& question, const Attachment& table, const Terms& t
           .permissions = question.requirement->permissions(),
           .audiences = question.requirement->audiences(),
           .defaults = {&table.view, terms.config, terms.profile_entry, terms.default_audiences},
-          .thumbprint = thumbprint};
+          .thumbprint = thumbprint,
+          .view = &table.view};
 }
 
 // Apart, so that a lookup that the bits decide never touches this many pages of stack.

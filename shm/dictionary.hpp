@@ -11,9 +11,14 @@
 
 namespace authcache::shm {
 
-enum class DictionaryKind : std::uint8_t { kScope = 1, kPermission = 2, kAudience = 3 };
+enum class DictionaryKind : std::uint8_t {
+  kScope = 1,
+  kPermission = 2,
+  kAudience = 3,
+  kPattern = 4,  // of a role's definition (permission_pattern.hpp): its bit covers more permissions than one
+};
 
-// Scopes and permissions share the grant bits; audiences have their own.
+// Scopes, permissions and patterns share the grant bits; audiences have their own.
 struct DictionarySizes {
   std::uint32_t grants;
   std::uint32_t audiences;
@@ -31,12 +36,22 @@ constexpr std::uint64_t pack_dictionary(DictionarySizes sizes) {
 [[nodiscard]] std::optional<std::uint32_t> find_bit(const TableView& view, std::uint64_t dictionary_word,
                                                     DictionaryKind kind, std::string_view text);
 
+// The bits of all patterns among those entries that cover this permission.
+[[nodiscard]] std::uint64_t covering_bits(const TableView& view, std::uint64_t dictionary_word, std::string_view permission);
+
 // An entry in use, for tools.
 struct DictionaryText {
   DictionaryKind kind;
   std::string text;
 };
 [[nodiscard]] DictionaryText dictionary_text(const TableView& view, bool audience, std::uint32_t bit);
+
+// What a grant bit stands for, without allocation: the text lies in the buffer of kDictionaryTextMax bytes.
+struct GrantText {
+  DictionaryKind kind;
+  std::string_view text;
+};
+[[nodiscard]] GrantText grant_text(const TableView& view, std::uint32_t bit, char* buffer) noexcept;
 
 // Writes an entry. Writer thread only; the caller then stores the dictionary word.
 void write_entry(const TableView& view, DictionaryKind kind, std::uint32_t bit, std::string_view text);

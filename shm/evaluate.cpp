@@ -1,6 +1,7 @@
 #include "shm/evaluate.hpp"
 
 #include "shm/facts.hpp"
+#include "shm/permission_pattern.hpp"
 #include "shm/profile_directory.hpp"
 #include "shm/text.hpp"
 
@@ -66,26 +67,59 @@ Met audience(std::uint16_t bits, bool more_in_text, const Terms& terms, const As
   return any_audience_in(asked, *text) ? Met::kYes : Met::kNo;
 }
 
-// Scopes or permissions: all of them.
-struct Grants {
-  std::uint64_t asked_bits;
-  bool without_bit;
-  std::span<const std::string> asked;
-  TextField field;
-};
-Met grants(std::uint64_t bits, bool more_in_text, const Grants& wanted,
+Met scopes(std::uint64_t bits, bool more_in_text, const Terms& terms, const Asked& asked,
            std::optional<std::string_view> text) {
-  if ((wanted.asked_bits & ~bits) != 0) return Met::kNo;
-  if (!wanted.without_bit) return Met::kYes;
+  if ((terms.scopes & ~bits) != 0) return Met::kNo;
+  if (!terms.scope_without_bit) return Met::kYes;
   if (!more_in_text) return Met::kNo;
   if (!text) return Met::kNeedsText;
-  for (const std::string& grant : wanted.asked) {
-    if (!text_holds(*text, wanted.field, grant)) return Met::kNo;
+  for (const std::string& scope : asked.scopes) {
+    if (!text_holds(*text, TextField::kScopes, scope)) return Met::kNo;
   }
   return Met::kYes;
 }
 
+bool permission_in_text(std::string_view text, std::string_view permission) {
+  TextCursor cursor(text);
+  while (const auto item = cursor.next()) {
+    if (item->field == TextField::kPermissions && item->value == permission) return true;
+    if (item->field == TextField::kRoleGrant && covers_permission(item->value, permission)) return true;
+  }
+  return false;
+}
+
+Met permissions(const HotRecord& record, std::uint16_t flags, const Terms& terms, const Asked& asked,
+                std::optional<std::string_view> text) {
+  const bool lacks_bits = (terms.permissions & ~record.grants) != 0;
+  if (!lacks_bits && !terms.permission_without_bit) return Met::kYes;
+  // A bit that is missing settles it, unless another bit or the text may say the same.
+  if (lacks_bits && !terms.permission_by_pattern && (flags & kPatternsInText) == 0) return Met::kNo;
+  if (terms.permission_without_bit && (flags & kGrantsInText) == 0) return Met::kNo;
+  bool needs_text = false;
+  for (const std::string& permission : asked.permissions) {
+    const PermissionBits bits =
+        asked.view == nullptr ? PermissionBits{} : permission_bits_of(*asked.view, terms.dictionary, permission);
+    switch (how_held(record, bits, permission, text)) {
+      case HeldBy::kNothing: return Met::kNo;
+      case HeldBy::kNeedsText: needs_text = true; break;
+      case HeldBy::kBits:
+      case HeldBy::kText: break;
+    }
+  }
+  return needs_text ? Met::kNeedsText : Met::kYes;
+}
+
 }  // namespace
+
+HeldBy how_held(const HotRecord& record, const PermissionBits& bits, std::string_view permission,
+                std::optional<std::string_view> text) noexcept {
+  if ((bits.any() & record.grants) != 0) return HeldBy::kBits;
+  // What has a bit of its own stands in the text alone only as part of a pattern.
+  const std::uint16_t flag = bits.exact != 0 ? kPatternsInText : kGrantsInText;
+  if ((unpack_facts(record.facts).flags & flag) == 0) return HeldBy::kNothing;
+  if (!text) return HeldBy::kNeedsText;
+  return permission_in_text(*text, permission) ? HeldBy::kText : HeldBy::kNothing;
+}
 
 Evaluation evaluate(const HotRecord& record, const Terms& terms, const Asked& asked,
                     std::optional<std::string_view> text) noexcept {
@@ -105,14 +139,8 @@ Evaluation evaluate(const HotRecord& record, const Terms& terms, const Asked& as
        Reason::kConfirmationRequired},
       {audience(principals.audiences, (facts.flags & kAudienceInText) != 0, terms, asked, text),
        Verdict::kInvalid, Reason::kAudience},
-      {grants(record.grants, grants_in_text,
-              {terms.scopes, terms.scope_without_bit, asked.scopes, TextField::kScopes}, text),
-       Verdict::kForbidden, Reason::kScope},
-      {grants(
-           record.grants, grants_in_text,
-           {terms.permissions, terms.permission_without_bit, asked.permissions, TextField::kPermissions},
-           text),
-       Verdict::kForbidden, Reason::kPermission},
+      {scopes(record.grants, grants_in_text, terms, asked, text), Verdict::kForbidden, Reason::kScope},
+      {permissions(record, facts.flags, terms, asked, text), Verdict::kForbidden, Reason::kPermission},
   };
   for (const Check& check : checks) {
     if (check.met == Met::kNeedsText) return {Verdict::kUnavailable, Reason::kOverloaded, true};

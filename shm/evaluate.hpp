@@ -43,7 +43,13 @@ struct Asked {
   std::span<const std::string> audiences{};
   ProfileAudiences defaults{};                       // stand in when audiences is empty
   const Thumbprint* thumbprint = nullptr;  // what the request proved, if anything
+  const TableView* view = nullptr;  // where the terms' bits are explained; without it no pattern counts
 };
+
+// How one permission is held by a record. By text: only if the record says that its bits are not all.
+enum class HeldBy : std::uint8_t { kNothing, kBits, kText, kNeedsText };
+[[nodiscard]] HeldBy how_held(const HotRecord& record, const PermissionBits& bits, std::string_view permission,
+                              std::optional<std::string_view> text) noexcept;
 
 struct Evaluation {
   Verdict verdict = Verdict::kUnavailable;

@@ -26,6 +26,7 @@ enum RecordFlag : std::uint16_t {
   kAudienceInText = 4,   // the same for audiences
   kTextOnSocket = 8,     // the text did not fit: the daemon has it
   kIsJws = 16,           // the cold part's token hash is that of a signing input
+  kPatternsInText = 32,  // some pattern of a role has no bit: a permission that has one may be held by the text alone
 };
 
 struct Facts {

@@ -1,12 +1,17 @@
 #include "shm/table_writer.hpp"
 
 #include "shm/checksum.hpp"
+#include "shm/permission_pattern.hpp"
 #include "shm/record_writer.hpp"
 
 namespace authcache::shm {
 namespace {
 
 using A = StdAtomics;
+
+DictionaryKind kind_of_role_grant(std::string_view grant) {
+  return is_permission_pattern(grant) ? DictionaryKind::kPattern : DictionaryKind::kPermission;
+}
 
 void bump(A::Word& counter, std::uint64_t by = 1) {
   A::store_relaxed(counter, A::load_relaxed(counter) + by);
@@ -34,13 +39,29 @@ std::uint64_t TableWriter::lay_grants(const RecordSpec& spec, std::uint16_t& fla
   const auto add = [&](DictionaryKind kind, std::string_view text) {
     if (const auto bit = intern(kind, text)) {
       grants |= std::uint64_t{1} << *bit;
-    } else {
-      flags |= kGrantsInText;
+      return;
     }
+    flags |= kGrantsInText;
+    if (kind == DictionaryKind::kPattern) flags |= kPatternsInText;
   };
   for (const std::string& scope : spec.scopes) add(DictionaryKind::kScope, scope);
   for (const std::string& permission : spec.permissions) add(DictionaryKind::kPermission, permission);
+  for (const std::string& grant : spec.role_grants) add(kind_of_role_grant(grant), grant);
   return grants;
+}
+
+bool TableWriter::intern_role_grant(std::string_view grant) { return intern(kind_of_role_grant(grant), grant).has_value(); }
+
+std::uint64_t TableWriter::bits_of(const RecordSpec& spec) const {
+  const std::uint64_t word = A::load_relaxed(view().header().dictionary);
+  std::uint64_t bits = 0;
+  const auto add = [&](DictionaryKind kind, std::string_view text) {
+    if (const auto bit = find_bit(view(), word, kind, text)) bits |= std::uint64_t{1} << *bit;
+  };
+  for (const std::string& scope : spec.scopes) add(DictionaryKind::kScope, scope);
+  for (const std::string& permission : spec.permissions) add(DictionaryKind::kPermission, permission);
+  for (const std::string& grant : spec.role_grants) add(kind_of_role_grant(grant), grant);
+  return bits;
 }
 
 std::uint16_t TableWriter::lay_audience(const RecordSpec& spec, std::uint16_t& flags) {

@@ -53,6 +53,8 @@ struct RecordSpec {
   std::optional<PrincipalId> signing_key;
   std::span<const std::string> scopes;
   std::span<const std::string> permissions;
+  // What roles grant beside them: permissions and patterns. Each that has no bit (intern_role_grant) stands in the text.
+  std::span<const std::string> role_grants = {};
   std::span<const std::string> audience;
   std::string_view text;  // text.hpp
   std::int64_t expires_wall_ns = 0;
@@ -121,6 +123,11 @@ class TableWriter {
   void raise_key(const PrincipalId& signing_key);
   // Makes this fresh table a successor: epochs, principals and the durable change go on where `old` stands.
   void inherit(const TableWriter& old);
+
+  // --- dictionary. Gives each a bit while there are any; false: this one has none, so a record's text must say it
+  bool intern_role_grant(std::string_view grant);
+  // The bits that a record of these facts has in this table now.
+  [[nodiscard]] std::uint64_t bits_of(const RecordSpec& spec) const;
 
   // --- header
   void beat(std::uint64_t now_ns);

@@ -1,5 +1,8 @@
 #include "shm/terms.hpp"
 
+#include <algorithm>
+#include <bit>
+
 #include "shm/dictionary.hpp"
 #include "shm/profile_directory.hpp"
 
@@ -24,6 +27,30 @@ struct BitCollector {
 
 }  // namespace
 
+PermissionBits permission_bits_of(const TableView& view, std::uint64_t dictionary,
+                                  std::string_view permission) noexcept {
+  PermissionBits bits;
+  if (const auto bit = find_bit(view, dictionary, DictionaryKind::kPermission, permission))
+    bits.exact = std::uint64_t{1} << *bit;
+  bits.covering = covering_bits(view, dictionary, permission);
+  return bits;
+}
+
+std::uint64_t PermissionBits::likeliest(const TableView& view) const {
+  if (exact != 0 || covering == 0) return exact;
+  std::uint64_t narrowest = 0;
+  std::ptrdiff_t fewest = 0;
+  for (std::uint64_t left = covering; left != 0; left &= left - 1) {
+    const auto bit = static_cast<std::uint32_t>(std::countr_zero(left));
+    char buffer[kDictionaryTextMax];
+    const std::ptrdiff_t stars = std::ranges::count(grant_text(view, bit, buffer).text, '*');
+    if (narrowest != 0 && stars >= fewest) continue;
+    narrowest = std::uint64_t{1} << bit;
+    fewest = stars;
+  }
+  return narrowest;
+}
+
 Terms compile_terms(const TableView& view, std::uint64_t config, std::uint64_t dictionary,
                     const AskedTexts& asked) noexcept {
   Terms terms;
@@ -38,8 +65,12 @@ Terms compile_terms(const TableView& view, std::uint64_t config, std::uint64_t d
   BitCollector scopes{view, dictionary};
   for (const std::string& scope : asked.scopes) scopes.add(DictionaryKind::kScope, scope);
   BitCollector permissions{view, dictionary};
-  for (const std::string& permission : asked.permissions)
-    permissions.add(DictionaryKind::kPermission, permission);
+  for (const std::string& permission : asked.permissions) {
+    const PermissionBits held_by = permission_bits_of(view, dictionary, permission);
+    permissions.bits |= held_by.likeliest(view);
+    if (held_by.any() == 0) permissions.without_bit = true;
+    if (held_by.covering != 0) terms.permission_by_pattern = true;
+  }
   BitCollector audiences{view, dictionary};
   for (const std::string& audience : asked.audiences) audiences.add(DictionaryKind::kAudience, audience);
   if (asked.audiences.empty()) {

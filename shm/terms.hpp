@@ -35,6 +35,9 @@ struct Terms {
   bool audience_without_bit = false;  // some asked string has no bit under `dictionary`
   bool scope_without_bit = false;
   bool permission_without_bit = false;
+  // Some asked permission is covered by patterns too: `permissions` counts one way of holding it, and a record that lacks
+  // those bits may hold it in another.
+  bool permission_by_pattern = false;
 };
 
 // Terms as the words of one cache line. Here, and inline, because every hit reads them.
@@ -45,13 +48,15 @@ inline constexpr std::uint64_t kAudienceAsked = 2;
 inline constexpr std::uint64_t kAudienceWithoutBit = 4;
 inline constexpr std::uint64_t kScopeWithoutBit = 8;
 inline constexpr std::uint64_t kPermissionWithoutBit = 16;
+inline constexpr std::uint64_t kPermissionByPattern = 32;
 
 // audiences 16 | profile entry 8 | default audiences 8 | flags 32
 inline std::uint64_t pack_small_terms(const Terms& terms) {
   const std::uint64_t flags = terms.profile_known * kProfileKnown | terms.audience_asked * kAudienceAsked |
                               terms.audience_without_bit * kAudienceWithoutBit |
                               terms.scope_without_bit * kScopeWithoutBit |
-                              terms.permission_without_bit * kPermissionWithoutBit;
+                              terms.permission_without_bit * kPermissionWithoutBit |
+                              terms.permission_by_pattern * kPermissionByPattern;
   return std::uint64_t{terms.audiences} | std::uint64_t{terms.profile_entry} << 16 |
          std::uint64_t{terms.default_audiences} << 24 | flags << 32;
 }
@@ -78,6 +83,7 @@ inline Terms unpack_terms(const TermsWords& words) {
   terms.audience_without_bit = (flags & kAudienceWithoutBit) != 0;
   terms.scope_without_bit = (flags & kScopeWithoutBit) != 0;
   terms.permission_without_bit = (flags & kPermissionWithoutBit) != 0;
+  terms.permission_by_pattern = (flags & kPermissionByPattern) != 0;
   return terms;
 }
 
@@ -102,6 +108,19 @@ struct AskedTexts {
   std::span<const std::string> permissions{};
   std::span<const std::string> audiences{};  // none: the profile's own apply
 };
+
+// The bits by which a record may hold one permission under a dictionary word.
+struct PermissionBits {
+  std::uint64_t exact = 0;     // at most one
+  std::uint64_t covering = 0;  // of patterns
+
+  [[nodiscard]] std::uint64_t any() const { return exact | covering; }
+  // The one to look at first. The daemon gives whoever holds a pattern also the bits of what it covers, as far as roles
+  // name it; so the narrowest, which has the fewest stars, is held by the most.
+  [[nodiscard]] std::uint64_t likeliest(const TableView& view) const;
+};
+[[nodiscard]] PermissionBits permission_bits_of(const TableView& view, std::uint64_t dictionary,
+                                                std::string_view permission) noexcept;
 
 // All but the attachment. Means something only if the header's config word is still this one afterwards.
 [[nodiscard]] Terms compile_terms(const TableView& view, std::uint64_t config, std::uint64_t dictionary,

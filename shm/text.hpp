@@ -23,6 +23,7 @@ enum class TextField : std::uint8_t {
   kAudience = 8,
   kClaims = 9,
   kConfirmation = 10,  // kind byte (1 jkt, 2 x5t#S256), 32 bytes of thumbprint
+  kRoleGrant = 11,     // what a role's definition grants and no bit says: a permission, or a pattern over them
 };
 
 // One identity's text at most. Larger ones stay with the daemon: a mean JWT's claims take 400 bytes, and copying more

@@ -4,6 +4,7 @@
 #include "daemon/control/control_handler.hpp"
 #include "daemon/control/request_members.hpp"
 #include "shm/digest.hpp"
+#include "shm/role_granted.hpp"
 
 namespace authcached {
 
@@ -61,6 +62,7 @@ json::object text_members(std::string_view text) {
       case shm::TextField::kAudience: audience.emplace_back(item->value); break;
       case shm::TextField::kClaims: identity["claims"] = item->value; break;
       case shm::TextField::kConfirmation: identity["confirmation"] = hex(item->value); break;
+      case shm::TextField::kRoleGrant: break;  // told with those that have bits
     }
   }
   identity["scopes"] = std::move(scopes);
@@ -83,7 +85,11 @@ void record_verb(Services& services, const ControlRequest& request, ControlReply
   const shm::Facts facts = shm::unpack_facts(found.record.facts);
   const auto now = static_cast<std::uint64_t>(services.clock.monotonic_ns());
   const bool elsewhere = (facts.flags & shm::kTextOnSocket) != 0;
+  json::array role_grants;
+  const std::uint64_t dictionary = shm::StdAtomics::load_relaxed(view.header().dictionary);
   const std::string_view oversize = services.texts.get({view.generation, found.slot, found.record.sequence()});
+  const std::string_view known = elsewhere ? oversize : text.value_or(std::string_view{});
+  shm::each_role_grant(view, dictionary, found.record.grants, known, [&](std::string_view grant) { role_grants.emplace_back(grant); });
   reply({{"digest", hex({reinterpret_cast<const char*>(key->data()), sizeof(shm::Key)})},
          {"generation", view.generation},
          {"slot", found.slot},
@@ -96,7 +102,8 @@ void record_verb(Services& services, const ControlRequest& request, ControlReply
          {"expires_wall_ns", cold.expires_wall_ns},
          {"issued_wall_ns", cold.issued_wall_ns},
          {"text_on_socket", elsewhere},
-         {"identity", text_members(elsewhere ? oversize : text.value_or(std::string_view{}))}});
+         {"role_grants", std::move(role_grants)},
+         {"identity", text_members(known)}});
 }
 
 }  // namespace authcached

@@ -36,6 +36,7 @@ std::string kind_text(DictionaryKind kind) {
   switch (kind) {
     case DictionaryKind::kScope: return "scope";
     case DictionaryKind::kPermission: return "permission";
+    case DictionaryKind::kPattern: return "pattern";
     case DictionaryKind::kAudience: return "audience";
   }
   return "unknown";

@@ -57,6 +57,7 @@ void add_field(RecordText& text, const TextCursor::Item& item) {
     case TextField::kAudience: text.audience.emplace_back(item.value); break;
     case TextField::kClaims: text.claims = item.value; break;
     case TextField::kConfirmation: text.confirmation = confirmation_text(item.value); break;
+    case TextField::kRoleGrant: text.permissions.emplace_back(item.value); break;
   }
 }
 

@@ -6,6 +6,7 @@
 #include "daemon/control/face/identity_fields.hpp"
 #include "daemon/upstream/key_set_source.hpp"
 #include "shm/profile_directory.hpp"
+#include "shm/role_granted.hpp"
 #include "shm/wire.hpp"
 
 namespace authcached {
@@ -103,6 +104,13 @@ bool TableBackend::look(const Generation& generation, const FaceQuestion& questi
   decision = {};
   judge(generation, question, found, terms, *text, decision);
   decision.text = *text;
+  shm::TextBuilder granted;
+  shm::each_role_grant(view, A::load_relaxed(view.header().dictionary), found.record.grants, *text,
+                       [&](std::string_view grant) { (void)granted.add(shm::TextField::kPermissions, grant); });
+  if (!granted.bytes().empty()) {
+    effective_text_.assign(*text).append(granted.bytes());
+    decision.text = effective_text_;
+  }
   decision.expires_wall_ns = cold.expires_wall_ns;
   decision.issued_wall_ns = cold.issued_wall_ns;
   return true;
@@ -117,7 +125,8 @@ void TableBackend::judge(const Generation& generation, const FaceQuestion& quest
       .permissions = requirement.permissions,
       .audiences = requirement.audiences,
       .defaults = {&generation.writer.view(), terms.config, terms.profile_entry, terms.default_audiences},
-      .thumbprint = proved ? &*proved : nullptr};
+      .thumbprint = proved ? &*proved : nullptr,
+      .view = &generation.writer.view()};
   const shm::Evaluation evaluation = shm::evaluate(found.record, terms, asked, text);
   decision.verdict = evaluation.verdict;
   decision.reason = evaluation.reason;

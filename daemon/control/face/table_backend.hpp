@@ -42,6 +42,7 @@ class TableBackend final : public FaceBackend {
 
   Services& services_;
   alignas(8) std::uint64_t text_[authcache::shm::kTextMax / 8];
+  std::string effective_text_;  // where roles grant more than the record's text says
   std::unordered_map<std::string, std::int64_t> logouts_done_;  // issuer and jti: until when (wall clock)
   std::size_t logouts_under_way_ = 0;
   Worker verifier_{"logout"};  // last: it ends first
