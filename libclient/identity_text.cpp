@@ -1,7 +1,9 @@
 #include "libclient/identity_text.hpp"
 
 #include <cstring>
+#include <utility>
 
+#include "shm/role_granted.hpp"
 #include "shm/table_reader.hpp"
 
 namespace authcache::client {
@@ -78,7 +80,16 @@ TextRead read_record_text(const Attachment& table, const shm::Place& place, std:
   return TextRead::kRead;
 }
 
-std::size_t shape_field(std::string_view text, TextField field, char* buffer, std::size_t size) noexcept {
+RoleGrants role_grants_at(const Attachment& table, const shm::Place& place) noexcept {
+  if (!still_there(table, place)) return {};
+  const shm::Slot& slot = table.view.slot(place.slot);
+  const std::uint64_t bits = A::load_acquire(slot.grants);
+  const RoleGrants roles{&table, A::load_acquire(table.view.header().dictionary), bits};
+  return shm::still_live(slot, shm::make_control(place.sequence, shm::SlotState::kLive)) ? roles : RoleGrants{};
+}
+
+std::size_t shape_field(std::string_view text, TextField field, char* buffer, std::size_t size,
+                        const RoleGrants& roles) noexcept {
   Output out(buffer, size);
   const bool json = field == TextField::kAudience;
   if (json) out.put("[");
@@ -96,6 +107,12 @@ std::size_t shape_field(std::string_view text, TextField field, char* buffer, st
     } else {
       out.put(item->value);
     }
+  }
+  if (field == TextField::kPermissions && roles.table != nullptr) {
+    shm::each_role_grant(roles.table->view, roles.dictionary, roles.bits, text, [&](std::string_view grant) {
+      if (!std::exchange(first, false)) out.put(" ");
+      out.put(grant);
+    });
   }
   if (json) out.put("]");
   return out.finish();

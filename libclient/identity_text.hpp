@@ -22,10 +22,18 @@ enum class TextRead : std::uint8_t {
 [[nodiscard]] TextRead read_record_text(const Attachment& table, const shm::Place& place,
                                         std::uint64_t* buffer, std::string_view& text) noexcept;
 
+// What roles grant beside the text. Empty if the record is no longer there.
+struct RoleGrants {
+  const Attachment* table = nullptr;
+  std::uint64_t dictionary = 0;
+  std::uint64_t bits = 0;
+};
+[[nodiscard]] RoleGrants role_grants_at(const Attachment& table, const shm::Place& place) noexcept;
+
 [[nodiscard]] bool still_there(const Attachment& table, const shm::Place& place) noexcept;
 
 // Writes the field, NUL-terminated, if it fits; else an empty text. Returns its length either way.
 [[nodiscard]] std::size_t shape_field(std::string_view text, shm::TextField field, char* buffer,
-                                      std::size_t size) noexcept;
+                                      std::size_t size, const RoleGrants& roles = {}) noexcept;
 
 }  // namespace authcache::client

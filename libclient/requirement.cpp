@@ -1,5 +1,8 @@
 #include "libclient/requirement.hpp"
 
+#include <bit>
+#include <cstring>
+
 namespace authcache::client {
 namespace {
 
@@ -36,6 +39,28 @@ bool Requirement::add(shm::DictionaryKind kind_of_text, std::string_view text) {
   // compilation.
   if (A::load_acquire(view.header().config) == config) (void)kept_.try_store(pack_terms(terms));
   return terms;
+}
+
+PermissionPlaces Requirement::permission_places(const Attachment& table, std::uint64_t dictionary) const noexcept {
+  PermissionPlaces places;
+  decltype(places_)::Words words;
+  if (places_.load(words) && words[0] == table.ordinal && words[1] == dictionary) {
+    std::memcpy(places.data(), words.data() + 2, sizeof places);
+    return places;
+  }
+  places.fill(kPlaceNone);
+  for (std::size_t i = 0; i < permissions_.size(); ++i) {
+    const shm::PermissionBits bits = shm::permission_bits_of(table.view, dictionary, permissions_[i]);
+    const std::uint64_t likeliest = bits.likeliest(table.view);
+    if (likeliest == 0) continue;
+    places[i] = static_cast<std::uint8_t>(std::countr_zero(likeliest));
+    if (bits.any() != likeliest) places[i] |= kPlacePatternsToo;
+  }
+  words[0] = table.ordinal;
+  words[1] = dictionary;
+  std::memcpy(words.data() + 2, places.data(), sizeof places);
+  (void)places_.try_store(words);
+  return places;
 }
 
 }  // namespace authcache::client

@@ -7,6 +7,7 @@
 // (another one is storing them) compiles its own on its stack.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -32,6 +33,13 @@ inline constexpr std::size_t kAskedTextMax =
 inline constexpr std::uint32_t kPreparedKind = 0x51455231;
 inline constexpr std::uint32_t kBoundKind = 0x51455232;
 inline constexpr std::uint32_t kBrokenKind = 0x51455233;  // an add failed: nothing may be decided by it
+
+// Where a record of one table holds each of a requirement's permissions. The low bits of a byte are the bit's number; beside
+// it may stand that patterns say the same, so that a record without the bit is no answer yet.
+using PermissionPlaces = std::array<std::uint8_t, kAskedPermissionsMax>;
+inline constexpr std::uint8_t kPlaceBit = 0x3f;
+inline constexpr std::uint8_t kPlacePatternsToo = 0x40;
+inline constexpr std::uint8_t kPlaceNone = 0x80;
 
 // What a requirement means in one table stands in shm/, since the daemon judges records by it too.
 using shm::kAudienceAsked;
@@ -70,6 +78,9 @@ class Requirement : public authcache_requirement {
   [[nodiscard]] Terms compile(const Attachment& table, std::uint64_t config,
                               std::uint64_t dictionary) const noexcept;
 
+  // Under exactly this dictionary word: those kept, or looked up anew.
+  [[nodiscard]] PermissionPlaces permission_places(const Attachment& table, std::uint64_t dictionary) const noexcept;
+
   [[nodiscard]] const authcache_client* client() const { return client_; }
   [[nodiscard]] std::string_view profile() const { return profile_; }
   [[nodiscard]] const std::vector<std::string>& scopes() const { return scopes_; }
@@ -84,6 +95,8 @@ class Requirement : public authcache_requirement {
   std::vector<std::string> audiences_;
   mutable std::atomic<std::uint32_t> holders_{1};
   alignas(64) mutable SeqCell<std::tuple_size_v<TermsWords>> kept_;  // with its sequence, one cache line
+  // Table, dictionary word, places: of no use to a lookup, and not in its cache line.
+  mutable SeqCell<2 + sizeof(PermissionPlaces) / 8> places_;
 };
 
 [[gnu::always_inline]] inline PackedTerms Requirement::packed_terms(const Attachment& table,

@@ -76,6 +76,8 @@ static void call_without_a_table(authcache_client* client) {
   char buffer[16];
   CHECK(authcache_identity_text(client, &identity, AUTHCACHE_FIELD_SUBJECT, buffer, sizeof buffer) ==
         AUTHCACHE_ERROR_USAGE);
+  uint64_t held = 1;
+  CHECK(authcache_identity_permissions(client, &identity, requirement, &held) == AUTHCACHE_ERROR_USAGE && held == 0);
 
   uint64_t watch = 1;
   CHECK(authcache_watch(client, &identity, 7, &watch) == AUTHCACHE_ERROR_USAGE && watch == 0);

@@ -102,7 +102,7 @@ typedef enum authcache_field {
   AUTHCACHE_FIELD_SID = 4,
   AUTHCACHE_FIELD_JTI = 5,
   AUTHCACHE_FIELD_SCOPES = 6,      /* separated by spaces */
-  AUTHCACHE_FIELD_PERMISSIONS = 7, /* separated by spaces */
+  AUTHCACHE_FIELD_PERMISSIONS = 7, /* separated by spaces; what roles grant is among them, patterns as they are */
   AUTHCACHE_FIELD_AUDIENCE = 8,    /* a JSON array of strings */
   AUTHCACHE_FIELD_CLAIMS = 9       /* a JSON object */
 } authcache_field;
@@ -121,17 +121,15 @@ typedef enum authcache_field {
 typedef struct authcache_options {
   uint32_t size;
   uint32_t flags; /* AUTHCACHE_NO_REATTACH, AUTHCACHE_NO_MEMO, both or 0 */
-  const char*
-      runtime_dir; /* NULL: $AUTHCACHE_RUNTIME_DIR (not in set-user-ID programs), else /run/authcache */
-  int64_t
-      daemon_uid; /* trusted as owner of the table, beside root and this process's user; -1: nobody else */
+  const char* runtime_dir; /* NULL: $AUTHCACHE_RUNTIME_DIR (not in set-user-ID programs), else /run/authcache */
+  int64_t daemon_uid; /* trusted as owner of the table, beside root and this process's user; -1: nobody else */
 } authcache_options;
 #define AUTHCACHE_OPTIONS_INIT \
   { (uint32_t)sizeof(authcache_options), 0, NULL, -1 }
 
-/* Attaches to the table in the runtime directory; options may be NULL. Without a table (the daemon never ran)
- * this succeeds and the client answers AUTHCACHE_UNAVAILABLE until there is one. A table that must not be
- * trusted is AUTHCACHE_ERROR_REFUSED; *client is NULL then and authcache_last_error(NULL) says why. */
+/* Attaches to the table in the runtime directory; options may be NULL. Without a table (the daemon never ran) this
+ * succeeds and the client answers AUTHCACHE_UNAVAILABLE until there is one. A table that must not be trusted is
+ * AUTHCACHE_ERROR_REFUSED; *client is NULL then and authcache_last_error(NULL) says why. */
 AUTHCACHE_API int authcache_open(const authcache_options* options, authcache_client** client);
 
 /* Unmaps and closes. No other call on this client may be running or follow; free its requirements first. NULL
@@ -170,33 +168,31 @@ typedef struct authcache_bound_requirement {
 AUTHCACHE_API int authcache_requirement_create(authcache_client* client, const char* profile,
                                                authcache_requirement** requirement);
 
-/* Each adds one NUL-terminated text, compared byte for byte. The token must be meant for one of the audiences
- * (RFC 7519 section 4.1.3, else AUTHCACHE_INVALID), and hold all scopes and all permissions (else
- * AUTHCACHE_FORBIDDEN). At most 16 audiences, 64 scopes and 64 permissions, 1 to 4096 bytes each. To be
- * called before the first use, by one thread: later calls are USAGE. A failed add makes the requirement
- * unusable, so that one that was meant to be stricter never answers. */
-AUTHCACHE_API int authcache_requirement_add_audience(authcache_requirement* requirement,
-                                                     const char* audience);
+/* Each adds one NUL-terminated text, compared byte for byte. The token must be meant for one of the audiences (RFC
+ * 7519 section 4.1.3, else AUTHCACHE_INVALID), and hold all scopes and all permissions (else AUTHCACHE_FORBIDDEN). A
+ * permission is also held if a role grants it, by its name or by a pattern that covers it (docs/permissions.md). At
+ * most 16 audiences, 64 scopes and 64 permissions, 1 to 4096 bytes each. To be called before the first use, by one
+ * thread: later calls are USAGE. A failed add makes the requirement unusable, so that one that was meant to be
+ * stricter never answers. */
+AUTHCACHE_API int authcache_requirement_add_audience(authcache_requirement* requirement, const char* audience);
 AUTHCACHE_API int authcache_requirement_add_scope(authcache_requirement* requirement, const char* scope);
-AUTHCACHE_API int authcache_requirement_add_permission(authcache_requirement* requirement,
-                                                       const char* permission);
+AUTHCACHE_API int authcache_requirement_add_permission(authcache_requirement* requirement, const char* permission);
 
 /* NULL is ignored; not a bound one. */
 AUTHCACHE_API void authcache_requirement_free(authcache_requirement* requirement);
 
-/* Fills *bound: base plus the thumbprint of the key that the caller verified possession of (TLS client
- * certificate, RFC 8705 section 3; DPoP proof, RFC 9449 section 4.3). A token with a confirmation is
- * AUTHCACHE_VALID only with the matching thumbprint; with a DPoP thumbprint a token that is bound to no key
- * is AUTHCACHE_FORBIDDEN, since a proof by a key that the token does not name proves nothing. Allocates
- * nothing, async-signal-safe. base must outlive *bound and must not be bound itself. */
+/* Fills *bound: base plus the thumbprint of the key that the caller verified possession of (TLS client certificate,
+ * RFC 8705 section 3; DPoP proof, RFC 9449 section 4.3). A token with a confirmation is AUTHCACHE_VALID only with the
+ * matching thumbprint; with a DPoP thumbprint a token that is bound to no key is AUTHCACHE_FORBIDDEN, since a proof by
+ * a key that the token does not name proves nothing. Allocates nothing, async-signal-safe. base must outlive *bound
+ * and must not be bound itself. */
 AUTHCACHE_API int authcache_requirement_bind(const authcache_requirement* base,
                                              const authcache_thumbprint* thumbprint,
                                              authcache_bound_requirement* bound);
 
 /* ---- decisions ---- */
 
-/* What a decision was and which record it rests on. A handle, not the identity's text: see
- * authcache_identity_text. */
+/* What a decision was and which record it rests on. A handle, not the identity's text: see authcache_identity_text. */
 typedef struct authcache_identity {
   uint32_t size;
   int32_t verdict;
@@ -209,15 +205,13 @@ typedef struct authcache_identity {
   uint64_t key[3];
   uint64_t reserved[7];
 } authcache_identity;
-#define AUTHCACHE_IDENTITY_INIT                                                                   \
-  {                                                                                               \
-    (uint32_t)sizeof(authcache_identity), 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, { 0, 0, 0, 0, 0, 0, 0 } \
-  }
+#define AUTHCACHE_IDENTITY_INIT \
+  { (uint32_t)sizeof(authcache_identity), 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, { 0, 0, 0, 0, 0, 0, 0 } }
 
-/* Decides from shared memory alone: no system call, no allocation, no lock, a bounded number of steps. Only a
- * client without a serving table tries to attach, once a second at most; with AUTHCACHE_NO_REATTACH never,
- * and then this is async-signal-safe. The token need not end in NUL; identity may be NULL, else its size
- * member must be set. USAGE: a NULL client, token or requirement, or a requirement of another client. */
+/* Decides from shared memory alone: no system call, no allocation, no lock, a bounded number of steps. Only a client
+ * without a serving table tries to attach, once a second at most; with AUTHCACHE_NO_REATTACH never, and then this is
+ * async-signal-safe. The token need not end in NUL; identity may be NULL, else its size member must be set. USAGE: a
+ * NULL client, token or requirement, or a requirement of another client. */
 AUTHCACHE_API int authcache_lookup(authcache_client* client, const char* token, size_t token_len,
                                    const authcache_requirement* requirement, authcache_identity* identity);
 
@@ -295,14 +289,21 @@ AUTHCACHE_API int authcache_collect(authcache_client* client, authcache_answer* 
  * answer was collected. */
 AUTHCACHE_API int authcache_cancel(authcache_client* client, uint64_t question);
 
-/* Copies one text of the identity, NUL-terminated, and returns its length without the NUL, whatever the size:
- * if that is not smaller than size the buffer was too small and holds an empty text, never a part of one (a
- * cut subject could be another's). A text that the upstream did not state is empty, an unstated audience is
- * "[]". The bytes are UTF-8 as the upstream sent them and may contain NUL. Identities too large for the table
- * are fetched from the daemon (blocks, for at most a second). GONE: the record was evicted, moved, revoked or
- * expired meanwhile; validate the token again. */
+/* Copies one text of the identity, NUL-terminated, and returns its length without the NUL, whatever the size: if that
+ * is not smaller than size the buffer was too small and holds an empty text, never a part of one (a cut subject could
+ * be another's). A text that the upstream did not state is empty, an unstated audience is "[]". The bytes are UTF-8 as
+ * the upstream sent them and may contain NUL. Identities too large for the table are fetched from the daemon (blocks,
+ * for at most a second). GONE: the record was evicted, moved, revoked or expired meanwhile; validate the token again. */
 AUTHCACHE_API int authcache_identity_text(authcache_client* client, const authcache_identity* identity,
                                           authcache_field field, char* buffer, size_t size);
+
+/* Which of the requirement's permissions the identity holds, by its record and without its token: bit i of *held is that
+ * of the i-th add, so up to 64 questions in one call. AUTHCACHE_VALID: the record counts and all else that is asked is met
+ * (*held may be 0). Any other verdict is what a lookup would say now, with *held 0; AUTHCACHE_MISS also if the record was
+ * made anew, as when a role's definition changed: validate again. What a change took away that was acknowledged before the
+ * call is never in *held. As a lookup: no system call, no allocation, async-signal-safe. USAGE: no record, or as there. */
+AUTHCACHE_API int authcache_identity_permissions(authcache_client* client, const authcache_identity* identity,
+                                                 const authcache_requirement* requirement, uint64_t* held);
 
 /* ---- tokens bound to a key: DPoP and mutual TLS ---- */
 
@@ -452,8 +453,7 @@ typedef struct authcache_status_info {
   uint32_t table_state; /* 0 retired or none, 1 live, 2 moving (a successor is being filled, still valid) */
   uint32_t serving;     /* 1: attached, not retired, heartbeat fresh */
   uint32_t library_format; /* table format that this library reads */
-  uint32_t
-      table_format;  /* table format of the file in the runtime directory, 0: unknown; differs: layout skew */
+  uint32_t table_format; /* of the file in the runtime directory, 0: unknown; differs: layout skew */
   uint64_t capacity; /* records */
   uint64_t live;     /* records */
   uint64_t reserved[4];
@@ -466,14 +466,12 @@ typedef struct authcache_status_info {
 /* Fills *status. Opens the table file to read its format: not for signal handlers. */
 AUTHCACHE_API int authcache_status(authcache_client* client, authcache_status_info* status);
 
-/* Attaches to the table now in the runtime directory if it is another one. OK also if nothing changed;
- * NOT_FOUND, REFUSED, SYSTEM, MEMORY leave the client as it was. UNAVAILABLE: another thread is attaching
- * just now. */
+/* Attaches to the table now in the runtime directory if it is another one. OK also if nothing changed; NOT_FOUND,
+ * REFUSED, SYSTEM, MEMORY leave the client as it was. UNAVAILABLE: another thread is attaching just now. */
 AUTHCACHE_API int authcache_refresh(authcache_client* client);
 
-/* The last sentence of this client (never NULL, "" if there was none): what was wrong and the remedy. With
- * NULL, that of this thread's last failed authcache_open. The text is the calling thread's until its next
- * call of this function. */
+/* The last sentence of this client (never NULL, "" if there was none): what was wrong and the remedy. With NULL, that
+ * of this thread's last failed authcache_open. The text is the calling thread's until its next call of this function. */
 AUTHCACHE_API const char* authcache_last_error(const authcache_client* client);
 
 /* "valid", "bad_signature", ...; "" for AUTHCACHE_REASON_NONE, "usage_error" for a verdict below zero, "?"

@@ -139,6 +139,13 @@ class Identity {
   authcache_identity raw_ = AUTHCACHE_IDENTITY_INIT;
 };
 
+// Which of a requirement's permissions an identity holds, in the order in which they were added.
+struct PermissionsHeld {
+  Verdict verdict = Verdict::kUsageError;
+  std::uint64_t bits = 0;  // 0 unless the verdict is kValid
+  bool has(std::size_t i) const noexcept { return i < 64 && (bits >> i & 1) != 0; }
+};
+
 // A record held for a connection that outlives its first request; copied freely, no longer used once its client is gone.
 class Pin {
  public:
@@ -283,6 +290,15 @@ class Client {
     if (reason != nullptr) *reason = static_cast<authcache_reason>(number);
     if (result != AUTHCACHE_VALID) return std::nullopt;
     return made;
+  }
+
+  // Many permissions of one identity that a lookup gave: see authcache_identity_permissions.
+  template <class R>
+  PermissionsHeld permissions(const Identity& identity, const R& requirement) noexcept {
+    PermissionsHeld held;
+    held.verdict = static_cast<Verdict>(
+        authcache_identity_permissions(handle_.get(), &identity.raw(), requirement.get(), &held.bits));
+    return held;
   }
 
   // Empty if it can't be pinned: *verdict says what a lookup would say now.
