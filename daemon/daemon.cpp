@@ -265,6 +265,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
   shm::TableWriter& writer = tables->newest().writer;
   const shm::TableView& view = writer.view();
   const bool adopted = shm::StdAtomics::load_relaxed(view.header().version) != 0;
+  admission->set_roles(std::make_shared<const RoleBook>(config.roles), profiles);
   if (adopted) {
     const auto report = writer.adopt(static_cast<std::uint64_t>(clock.monotonic_ns()), [&](std::uint64_t, const auto& hot, const auto& cold, auto text) {
       return admission->may_keep(view, profiles, hot, cold, text);
@@ -272,6 +273,8 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
     log_event(LogLevel::kInfo, "table_adopted",
               {{"kept", report.kept}, {"busy", report.dropped_busy}, {"checksum", report.dropped_checksum}, {"double", report.dropped_duplicate},
                {"policy", report.dropped_policy}});
+    const std::uint64_t regranted = admission->regrant_adopted(tables->newest(), profiles);
+    if (regranted > 0) log_event(LogLevel::kInfo, "roles_applied", {{"records", regranted}});
     writer.set_state(shm::TableState::kLive);
     for (const auto& profile : profiles) profile->upstream->set_catching_up(report.kept > 0 && !profile->upstream->ready());
   }

@@ -31,6 +31,7 @@ struct ProfileConfig {
   std::chrono::seconds max_token_lifetime{86'400};
   std::chrono::seconds leeway{0};
   std::optional<bool> refresh;           // none: as refreshes() says
+  std::vector<std::string> roles;        // defined ones that its tokens may hold
   std::chrono::seconds stale_if_error{0};
 
   // upstream = "jwks"; with signed answers also "introspection"
@@ -78,6 +79,15 @@ struct ProfileConfig {
   [[nodiscard]] bool refreshes() const { return refresh.value_or(upstream != UpstreamKind::kSqlite); }
 
   bool operator==(const ProfileConfig&) const = default;
+};
+
+// What a role grants: [role.NAME].
+struct RoleConfig {
+  std::string name;
+  std::vector<std::string> inherits;
+  std::vector<std::string> permissions;
+
+  bool operator==(const RoleConfig&) const = default;
 };
 
 struct TableConfig {
@@ -151,6 +161,7 @@ struct Config {
   TableConfig table;
   LimitsConfig limits;
   HttpConfig http;
+  std::vector<RoleConfig> roles;
   std::vector<ProfileConfig> profiles;
 };
 

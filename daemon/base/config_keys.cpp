@@ -3,6 +3,7 @@
 // tests/unit/daemon/base/config_test.cpp.
 #include "daemon/base/config.hpp"
 #include "daemon/base/config_http.hpp"
+#include "daemon/base/config_roles.hpp"
 
 namespace authcached {
 namespace {
@@ -120,6 +121,10 @@ std::vector<ConfigKey> profile_keys() {
        "answers take microseconds. Asking again takes the token: except for jwks it is kept in the daemon's memory "
        "while its "
        "record lives, encrypted under a key of this process (see docs/security.md)."},
+      {"profile.NAME.roles", "list of text", "", kOnReload,
+       "Which of the defined roles ([role.NAME]) this profile's tokens may hold. A token that claims another role has it as "
+       "a name only (the permission \"role:NAME\") and gets nothing by it. Absent: none, because one issuer's \"admin\" is "
+       "not another's. See docs/permissions.md."},
       {"profile.NAME.stale_if_error", "duration", "0s", kOnReload,
        "introspection, sqlite and postgresql. For how long after its time a good record still counts while the upstream "
        "cannot be asked "
@@ -229,7 +234,7 @@ std::vector<ConfigKey> profile_keys() {
 
 std::vector<ConfigKey> all_keys() {
   std::vector<ConfigKey> keys = top_keys();
-  for (const auto& section : {table_keys(), limits_keys(), http_keys(), profile_keys()}) {
+  for (const auto& section : {table_keys(), limits_keys(), http_keys(), role_keys(), profile_keys()}) {
     keys.insert(keys.end(), section.begin(), section.end());
   }
   return keys;

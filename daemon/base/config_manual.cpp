@@ -209,6 +209,9 @@ constexpr Section kSections[] = {
     {"http.logout.NAME.", "## [http.logout.NAME]",
      "OpenID Connect back-channel logout: with this section, logout tokens of the issuer of the jwks profile NAME are taken at "
      "/logout/NAME."},
+    {"role.NAME.", "## [role.NAME]",
+     "What a role grants: docs/permissions.md. NAME is the role as tokens and sessions have it, in quotes if it has blanks or "
+     "dots: `[role.\"Billing Team\"]`. A reload puts changes into force for every record, without asking anybody again."},
     {"profile.NAME.", "## [profile.NAME]",
      "One section for each trust configuration, 1 to 64 of them. NAME is what callers put into their "
      "requirement: 1 to "

@@ -5,6 +5,7 @@
 #include "daemon/base/config_http.hpp"
 #include "daemon/base/config_profile.hpp"
 #include "daemon/base/config_reader.hpp"
+#include "daemon/base/config_roles.hpp"
 
 namespace authcached {
 namespace {
@@ -56,7 +57,7 @@ constexpr KeyBinding<LimitsConfig> kLimitsBindings[] = {
      }},
 };
 
-constexpr std::string_view kSections[] = {"table", "limits", "http", "profile"};
+constexpr std::string_view kSections[] = {"table", "limits", "http", "role", "profile"};
 
 void not_a_section(const toml::node& node, std::string_view name, std::string_view heading,
                    std::vector<ConfigFault>& faults) {
@@ -142,6 +143,7 @@ std::vector<std::string> bound_keys() {
   for (const auto& binding : kTableBindings) names.push_back("table." + std::string(binding.name));
   for (const auto& binding : kLimitsBindings) names.push_back("limits." + std::string(binding.name));
   for (std::string& name : http_bound_keys()) names.push_back(std::move(name));
+  for (std::string& name : role_bound_keys()) names.push_back(std::move(name));
   for (const auto& binding : profile_bindings()) names.push_back("profile.NAME." + std::string(binding.name));
   return names;
 }
@@ -167,6 +169,7 @@ ParsedConfig parse_config(std::string_view text, std::string_view source_name) {
   read_subsection<TableConfig>(table, "table", kTableBindings, config.table, parsed.faults);
   read_subsection<LimitsConfig>(table, "limits", kLimitsBindings, config.limits, parsed.faults);
   read_profiles(table, config, parsed.faults);
+  read_roles(table, config, parsed.faults);
   read_http(table, config, parsed.faults);
   std::ranges::stable_sort(parsed.faults, {}, &ConfigFault::line);
   return parsed;

@@ -5,6 +5,7 @@
 #include "daemon/base/https_url.hpp"
 #include "daemon/base/nearest_name.hpp"
 #include "daemon/base/postgres_conninfo.hpp"
+#include "daemon/base/roles.hpp"
 
 namespace authcached {
 namespace {
@@ -96,6 +97,7 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
      }},
     {"leeway", [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.leeway, kLeewayRange); }},
     {"refresh", [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.refresh, kSwitch); }},
+    {"roles", [](KeyReader& key, ProfileConfig& profile) { key.texts(profile.roles, kRolesMax, kRoleNameBytesMax); }},
     {"stale_if_error",
      [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.stale_if_error, kStaleIfErrorRange); }},
     {"issuer", [](KeyReader& key, ProfileConfig& profile) { key.text(profile.issuer, kIssuerBytesMax); }},

@@ -101,6 +101,13 @@ std::string http_text(const HttpConfig& http) {
   return out;
 }
 
+std::string role_text(const RoleConfig& role) {
+  std::string out = fmt::format("\n[role.{}]\n", toml_string(role.name));
+  if (!role.inherits.empty()) out += fmt::format("inherits = {}\n", toml_strings(role.inherits));
+  if (!role.permissions.empty()) out += fmt::format("permissions = {}\n", toml_strings(role.permissions));
+  return out;
+}
+
 std::string profile_text(const ProfileConfig& profile) {
   std::string out = fmt::format("\n[profile.{}]\n", profile.name);
   out += fmt::format("upstream = \"{}\"\n", upstream_name(profile.upstream));
@@ -108,6 +115,7 @@ std::string profile_text(const ProfileConfig& profile) {
   out += fmt::format("ttl_max = {}\nnegative_ttl = {}\nmax_token_lifetime = {}\n", duration(profile.ttl_max),
                      duration(profile.negative_ttl), duration(profile.max_token_lifetime));
   out += fmt::format("refresh = \"{}\"\n", profile.refreshes() ? "on" : "off");
+  if (!profile.roles.empty()) out += fmt::format("roles = {}\n", toml_strings(profile.roles));
   if (profile.upstream != UpstreamKind::kJwks) out += fmt::format("stale_if_error = {}\n", duration(profile.stale_if_error));
   if (profile.upstream == UpstreamKind::kJwks) {
     out += fmt::format("leeway = {}\nissuer = {}\n", duration(profile.leeway), toml_string(profile.issuer));
@@ -140,6 +148,7 @@ std::string config_text(const Config& config) {
       limits.misses_per_second_per_uid, limits.miss_burst_per_uid, limits.connections, limits.flights, limits.waiters_per_flight,
       limits.rules, duration(limits.upstream_timeout));
   out += http_text(config.http);
+  for (const RoleConfig& role : config.roles) out += role_text(role);
   for (const ProfileConfig& profile : config.profiles) out += profile_text(profile);
   return out;
 }

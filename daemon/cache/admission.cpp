@@ -122,7 +122,12 @@ Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
     return admitted;
   }
   shm::TextBuilder text(OversizeTexts::kTextMax);
-  const bool whole = proof.verdict != Verdict::kValid || build_text(proof.identity, text);
+  std::vector<std::string> role_grants;
+  bool whole = proof.verdict != Verdict::kValid || build_text(proof.identity, text);
+  if (whole && proof.verdict == Verdict::kValid) {
+    role_grants = grants_of_roles(candidate.profile->id, proof.identity.permissions);
+    for (const std::string& grant : tables_.without_bits(role_grants)) whole = text.add(shm::TextField::kRoleGrant, grant) && whole;
+  }
   if (!whole) {  // nothing that is cut may stand for an identity, nor what was known before
     tables_.kill(shm::key_of(*candidate.digest), shm::SlotState::kEvicted);
     return {Verdict::kUnavailable, Reason::kOverloaded, {}};
@@ -146,6 +151,7 @@ Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
     if (proof.key_thumbprint) spec.signing_key = principal_id(*proof.key_thumbprint);
     spec.scopes = proof.identity.scopes;
     spec.permissions = proof.identity.permissions;
+    spec.role_grants = role_grants;
     spec.audience = proof.identity.audience;
     if (text_fits) spec.text = text.bytes();
     spec.text_too_large = !text_fits;

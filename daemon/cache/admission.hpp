@@ -2,9 +2,13 @@
 // on the loop thread at the moment of insert, with the epoch that was current when its flight began. Loop thread only.
 #pragma once
 
+#include <map>
+#include <memory>
+#include <span>
 #include <string_view>
 
 #include "daemon/base/proof.hpp"
+#include "daemon/base/roles.hpp"
 #include "daemon/base/wall_clock.hpp"
 #include "daemon/cache/oversize_texts.hpp"
 #include "daemon/cache/profile.hpp"
@@ -34,7 +38,20 @@ class Admission {
  public:
   Admission(Tables& tables, OversizeTexts& texts, const RuleSet& rules, const Clock& clock, WallClock& wall);
 
+  // From now on records are given what this book's roles grant. Those that stand say what an earlier one granted until
+  // regrant() has been at them.
+  // The profiles say which roles they take from their tokens; a flight that began under an earlier one gets no more.
+  void set_roles(std::shared_ptr<const RoleBook> roles, const Profiles& profiles);
+  [[nodiscard]] const RoleBook& roles() const { return *roles_; }
+
   Admitted admit(const Candidate& candidate, const Proof& proof);
+  // Makes the record in this slot say what its roles grant by now, without asking its upstream: the facts are in it. One
+  // that says so already stays as it is; one that may not be admitted any more, or whose facts are not at hand, dies.
+  enum class Regranted : std::uint8_t { kSame, kChanged, kKilled };
+  Regranted regrant(Generation& generation, std::uint64_t slot, const Profiles& profiles);
+  // The same for all of an adopted table, whose records say what its former daemon's roles granted, before anybody may
+  // rely on it. Returns how many changed or died.
+  std::uint64_t regrant_adopted(Generation& generation, const Profiles& profiles);
   // A record of a profile whose tokens a key proves: it was checked once, and what it says cannot change, so it lives on
   // for as long as its key proves, no rule denies it and its token lasts. Asks nobody.
   enum class Renewed : std::uint8_t {
@@ -56,6 +73,9 @@ class Admission {
   // The same question as denied() for a record that lies in a table (copies and adoption). Profiles as they are now.
   [[nodiscard]] bool may_keep(const authcache::shm::TableView& view, const Profiles& profiles, const authcache::shm::HotRecord& hot,
                               const authcache::shm::ColdRecord& cold, std::string_view text) const;
+  // The same for a copy, with what its roles grant by now.
+  [[nodiscard]] bool may_copy(const authcache::shm::TableView& view, const Profiles& profiles, const authcache::shm::HotRecord& hot,
+                              const authcache::shm::ColdRecord& cold, std::string_view text, std::vector<std::string>& role_grants) const;
 
  private:
   Admitted store(const Candidate& candidate, const Proof& proof);
@@ -80,6 +100,10 @@ class Admission {
 
   const Clock& clock_;
   WallClock& wall_;
+  [[nodiscard]] std::vector<std::string> grants_of_roles(std::uint64_t profile_id, std::span<const std::string> permissions) const;
+
+  std::shared_ptr<const RoleBook> roles_ = std::make_shared<const RoleBook>();
+  std::map<std::uint64_t, std::vector<std::string>> taken_;  // by profile id
   std::uint64_t flights_from_ = 0;  // epoch of the first that may store what it brings
 };
 

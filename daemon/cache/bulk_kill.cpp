@@ -113,10 +113,10 @@ class NameJob final : public BulkKill::Job {
   NameIndex::WalkId walk_ = 0;
 };
 
-class ProfilesJob final : public BulkKill::Job {
+// Looks at every live slot of every generation.
+class ScanJob : public BulkKill::Job {
  public:
-  using DoomedSlot = std::function<bool(const shm::TableView&, std::uint64_t slot)>;
-  ProfilesJob(DoomedSlot doomed, BulkKill::Done done) : Job(std::move(done)), doomed_(std::move(doomed)) {}
+  using Job::Job;
 
   bool slice(Tables& tables) override {
     for (std::uint64_t looked = 0; looked < BulkKill::kSlice * kScannedPerUnit; ++looked) {
@@ -135,9 +135,7 @@ class ProfilesJob final : public BulkKill::Job {
       }
       const shm::TableView& view = generation->writer.view();
       if (shm::control_state(A::load_relaxed(view.slot(*slot).control)) != shm::SlotState::kLive) continue;
-      if (!doomed_(view, *slot)) continue;
-      looked += kKillCost * kScannedPerUnit;
-      kill(tables, generation->writer.peek(*slot).key, shm::SlotState::kEvicted);
+      if (visit(tables, *generation, *slot)) looked += kKillCost * kScannedPerUnit;
     }
     return false;
   }
@@ -147,10 +145,40 @@ class ProfilesJob final : public BulkKill::Job {
     Job::begin_anew(tables);
   }
 
+ protected:
+  // True if it did more than to look.
+  virtual bool visit(Tables& tables, Generation& generation, std::uint64_t slot) = 0;
+
  private:
-  DoomedSlot doomed_;
   std::uint64_t scanned_ = 0;  // generation; 0: none
   Generation::ScanId scan_ = 0;
+};
+
+class ProfilesJob final : public ScanJob {
+ public:
+  using DoomedSlot = std::function<bool(const shm::TableView&, std::uint64_t slot)>;
+  ProfilesJob(DoomedSlot doomed, BulkKill::Done done) : ScanJob(std::move(done)), doomed_(std::move(doomed)) {}
+
+ private:
+  bool visit(Tables& tables, Generation& generation, std::uint64_t slot) override {
+    if (!doomed_(generation.writer.view(), slot)) return false;
+    kill(tables, generation.writer.peek(slot).key, shm::SlotState::kEvicted);
+    return true;
+  }
+  DoomedSlot doomed_;
+};
+
+class VisitJob final : public ScanJob {
+ public:
+  VisitJob(BulkKill::Visit visit, BulkKill::Done done) : ScanJob(std::move(done)), visit_(std::move(visit)) {}
+
+ private:
+  bool visit(Tables&, Generation& generation, std::uint64_t slot) override {
+    const bool worked = visit_(generation, slot);
+    killed_ += worked ? 1 : 0;
+    return worked;
+  }
+  BulkKill::Visit visit_;
 };
 
 class NegativesJob final : public BulkKill::Job {
@@ -188,6 +216,8 @@ void BulkKill::other_profiles(std::vector<std::uint64_t> kept, Done done) {
   };
   begin(std::make_unique<ProfilesJob>(doomed, std::move(done)));
 }
+
+void BulkKill::each_record(Visit visit, Done done) { begin(std::make_unique<VisitJob>(std::move(visit), std::move(done))); }
 
 void BulkKill::negatives(Done done) { begin(std::make_unique<NegativesJob>(std::move(done))); }
 

@@ -42,6 +42,10 @@ class BulkKill {
   // Every record of a profile that is not among these: likewise.
   void other_profiles(std::vector<std::uint64_t> kept, Done done);
   void negatives(Done done);
+  // Every record, for what makes some of them anew: true if this one was worked on. Whatever is placed meanwhile may be
+  // visited or not, and a record that was worked on may be visited again.
+  using Visit = std::function<bool(Generation& generation, std::uint64_t slot)>;
+  void each_record(Visit visit, Done done);
   // Goes on with what stopped because there was no memory for its next turn.
   void resume();
 

@@ -13,10 +13,13 @@
 #pragma once
 
 #include <functional>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "daemon/base/fault_point.hpp"
 #include "daemon/base/wall_clock.hpp"
+#include "daemon/cache/admission.hpp"
 #include "daemon/cache/bulk_kill.hpp"
 #include "daemon/cache/profile.hpp"
 #include "daemon/cache/rule_set.hpp"
@@ -73,6 +76,9 @@ class Revoker {
     bulk_.unproven(profile_id, std::move(proves), std::move(done));
   }
   void flush_other_profiles(std::vector<std::uint64_t> kept, BulkKill::Done done) { bulk_.other_profiles(std::move(kept), std::move(done)); }
+  // Every record that holds one of these roles, or whose bits do not say which it holds, comes to say what it grants by now
+  // (Admission::regrant). The definitions must be in force: afterwards no record says what earlier ones granted.
+  void regrant(Admission& admission, const Profiles& profiles, std::set<std::string> roles, BulkKill::Done done);
   // From time to time. Rules whose life both clocks say is past; a slice at a time. None while rules wait to be
   // lengthened. Kills that stopped for want of memory go on.
   void purge();

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <new>
 
+#include "daemon/cache/reread.hpp"
+
 namespace authcached {
 
 namespace shm = authcache::shm;
@@ -12,42 +14,6 @@ namespace shm = authcache::shm;
 namespace {
 
 using A = shm::StdAtomics;
-
-// A record of the old table as the facts it was made from, ready to be laid out in the new one.
-struct Reread {
-  shm::RecordSpec spec;
-  std::vector<std::string> scopes, permissions, audience;
-};
-
-void reread(const shm::TableView& view, const shm::HotRecord& hot, const shm::ColdRecord& cold, std::string_view text, Reread& out) {
-  const shm::Facts facts = shm::unpack_facts(hot.facts);
-  const shm::Principals principals = shm::unpack_principals(hot.principals);
-  shm::TextCursor cursor(text);
-  while (const auto item = cursor.next()) {
-    if (item->field == shm::TextField::kScopes) out.scopes.emplace_back(item->value);
-    if (item->field == shm::TextField::kPermissions) out.permissions.emplace_back(item->value);
-    if (item->field == shm::TextField::kAudience) out.audience.emplace_back(item->value);
-  }
-  out.spec = {.key = hot.key,
-              .deadline = hot.deadline + view.tick_ns,
-              .epoch = facts.epoch,
-              .verdict = facts.verdict,
-              .reason = facts.reason,
-              .has_confirmation = (facts.flags & shm::kHasConfirmation) != 0,
-              .is_jws = (facts.flags & shm::kIsJws) != 0,
-              .issuer = {},
-              .signing_key = {},
-              .scopes = out.scopes,
-              .permissions = out.permissions,
-              .audience = out.audience,
-              .text = text,
-              .expires_wall_ns = cold.expires_wall_ns,
-              .issued_wall_ns = cold.issued_wall_ns,
-              .profile_id = cold.profile_id,
-              .token = cold.token};
-  if (principals.issuer != 0) out.spec.issuer = shm::load_principal(view.issuer(principals.issuer));
-  if (principals.key != 0) out.spec.signing_key = shm::load_principal(view.key(principals.key));
-}
 
 }  // namespace
 
@@ -157,6 +123,21 @@ bool Tables::used_since_proof(const Places& places) const {
     const Generation* generation = this->generation(place.generation);
     return generation != nullptr && generation->writer.used_since_proof(place.slot);
   });
+}
+
+void Tables::set_role_grants(std::vector<std::string> all) {
+  role_grants_ = std::move(all);
+  (void)without_bits(role_grants_);
+}
+
+std::vector<std::string> Tables::without_bits(std::span<const std::string> role_grants) {
+  std::vector<std::string> without;
+  for (const std::string& grant : role_grants) {
+    bool has = true;
+    each([&](Generation& generation) { has = generation.writer.intern_role_grant(grant) && has; });
+    if (!has) without.push_back(grant);
+  }
+  return without;
 }
 
 std::uint64_t Tables::kill(const shm::Key& key, shm::SlotState dead) {
@@ -285,6 +266,7 @@ void Tables::begin_replacement(std::unique_ptr<Generation> successor) {
   successor_ = std::move(successor);
   successor_->set_end_observers(&ends_);
   successor_->writer.inherit(current_->writer);
+  for (const std::string& grant : role_grants_) (void)successor_->writer.intern_role_grant(grant);
   current_->writer.set_state(shm::TableState::kMoving);
   copy_hand_ = 0;
 }
@@ -301,9 +283,14 @@ bool Tables::copy_slice(std::uint64_t slots, std::uint64_t now_ns, const Admit& 
     shm::Found already;
     if (!text || successor_->writer.find(hot.key, already)) continue;  // dual writes brought a newer one
     const bool text_elsewhere = (shm::unpack_facts(hot.facts).flags & shm::kTextOnSocket) != 0;
-    if (text_elsewhere || !shm::is_current(view, hot, now_ns) || !admit(hot, cold, *text)) continue;
+    std::vector<std::string> role_grants;
+    if (text_elsewhere || !shm::is_current(view, hot, now_ns) || !admit(hot, cold, *text, role_grants)) continue;
     Reread record;
     reread(view, hot, cold, *text, record);
+    const auto told = with_grants(record.text, without_bits(role_grants), shm::kTextMax);
+    if (!told) continue;
+    record.spec.role_grants = role_grants;
+    record.spec.text = *told;
     const auto place = successor_->writer.insert(record.spec, now_ns);
     if (place) successor_->refresh.set_proven_until(place->slot, current_->refresh.proven_until(copy_hand_));
   }

@@ -82,7 +82,9 @@ struct Places {
 
 class Tables {
  public:
-  using Admit = std::function<bool(const authcache::shm::HotRecord&, const authcache::shm::ColdRecord&, std::string_view text)>;
+  // Whether a record may be copied; fills what its roles grant by now.
+  using Admit = std::function<bool(const authcache::shm::HotRecord&, const authcache::shm::ColdRecord&, std::string_view text,
+                                   std::vector<std::string>& role_grants)>;
 
   Tables(std::filesystem::path dir, std::unique_ptr<Generation> current);
 
@@ -100,6 +102,10 @@ class Tables {
   bool extend(const Places& places, std::uint64_t deadline_ns, bool proven);
   // Whether clients used the record at these places since it was proven.
   [[nodiscard]] bool used_since_proof(const Places& places) const;
+  // Gives each of them a bit in every generation written, now and in those to come, while there are any. Those that have
+  // none in some generation: the text of a record with such a grant must say it.
+  void set_role_grants(std::vector<std::string> all);
+  [[nodiscard]] std::vector<std::string> without_bits(std::span<const std::string> role_grants);
   std::uint64_t kill(const authcache::shm::Key& key, authcache::shm::SlotState dead);             // records killed
   std::uint64_t kill_token(const authcache::shm::Key& token, authcache::shm::SlotState dead);     // by token hash
   std::uint64_t kill_negatives();
@@ -158,6 +164,7 @@ class Tables {
   bool successor_named_ = false;
   std::uint64_t copy_hand_ = 0;
   std::vector<EndObserver*> ends_;
+  std::vector<std::string> role_grants_;
 };
 
 }  // namespace authcached

@@ -22,6 +22,7 @@ struct NamedVerb {
 
 constexpr NamedVerb kVerbs[] = {
     {"config", config_verb},
+    {"explain_permission", explain_permission_verb},
     {"flush", flush_verb},
     {"keys", keys_verb},
     {"lift", lift_verb},

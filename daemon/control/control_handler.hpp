@@ -45,5 +45,6 @@ void session_revoke_verb(Services&, const ControlRequest&, ControlReply);
 void reload_verb(Services&, const ControlRequest&, ControlReply);       // operation_verbs.cpp
 void config_verb(Services&, const ControlRequest&, ControlReply);
 void log_level_verb(Services&, const ControlRequest&, ControlReply);
+void explain_permission_verb(Services&, const ControlRequest&, ControlReply);  // permission_verbs.cpp
 
 }  // namespace authcached

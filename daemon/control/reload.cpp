@@ -1,9 +1,12 @@
 #include "daemon/control/reload.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "daemon/base/config_file.hpp"
 #include "daemon/base/log.hpp"
+#include "daemon/base/roles.hpp"
 #include "daemon/control/face/client_table.hpp"
 
 namespace authcached {
@@ -43,6 +46,7 @@ ReloadReport compare(const Config& before, const Config& now) {
   keep_http_socket(before.http, http);
   note(report.changed, !(before.http == http), "http");
   note(report.changed, before.profiles != now.profiles, "profile");
+  note(report.changed, before.roles != now.roles, "role");
   return report;
 }
 
@@ -64,6 +68,36 @@ bool only_adds(const std::vector<ProfileConfig>& before, const std::vector<Profi
     return std::ranges::none_of(before, [&](const ProfileConfig& old) { return !(old == profile) && old.id() == profile.id(); });
   };
   return std::ranges::all_of(before, kept) && std::ranges::all_of(now, own_trust);
+}
+
+std::vector<ProfileConfig> without_roles(std::vector<ProfileConfig> profiles) {
+  for (ProfileConfig& profile : profiles) profile.roles.clear();
+  return profiles;
+}
+
+// The roles of which some token may hold more or less than before.
+std::set<std::string> changed_roles(const Config& before, const Config& now) {
+  std::set<std::string> changed = RoleBook(before.roles).differences(RoleBook(now.roles));
+  for (const ProfileConfig& profile : now.profiles) {
+    const auto old = std::ranges::find(before.profiles, profile.name, &ProfileConfig::name);
+    if (old == before.profiles.end()) continue;  // its records are new as well
+    const std::set<std::string> was(old->roles.begin(), old->roles.end()), is(profile.roles.begin(), profile.roles.end());
+    std::ranges::set_symmetric_difference(was, is, std::inserter(changed, changed.end()));
+  }
+  return changed;
+}
+
+// The last step: no record says any more what the roles granted before. A table of a predecessor that nobody can reach
+// may still be read, and says it until its heartbeat is old.
+void apply_roles(Services& services, std::set<std::string> roles, std::move_only_function<void()> done) {
+  const auto settled = [&services, done = std::make_shared<std::move_only_function<void()>>(std::move(done))](std::uint64_t records) {
+    log_event(LogLevel::kInfo, "roles_applied", {{"records", records}});
+    if (const std::int64_t held = services.revoker.held_for_ns(); held > 0) {
+      return services.loop.after(std::chrono::nanoseconds(held), [done] { (*done)(); });
+    }
+    (*done)();
+  };
+  services.revoker.regrant(services.admission, services.profiles, std::move(roles), settled);
 }
 
 }  // namespace
@@ -89,7 +123,8 @@ void reload(Services& services, Config& config, Profiles& profiles, ProfileFacto
     return done(std::unexpected(made.error()));
   }
   // Records of our own sessions carry the audience that the profile had when they were admitted.
-  if (!only_adds(config.profiles, next->profiles)) services.tables.raise_all();
+  if (!only_adds(without_roles(config.profiles), without_roles(next->profiles))) services.tables.raise_all();
+  std::set<std::string> roles = changed_roles(config, *next);
   config = std::move(*next);
   profiles = std::move(*made);
   if (const auto level = log_level_from_name(config.log_level)) set_log_level(*level);
@@ -97,12 +132,16 @@ void reload(Services& services, Config& config, Profiles& profiles, ProfileFacto
   services.revoker.set_rules_max(config.limits.rules);
   services.revoker.set_profiles(profiles);
   services.tables.set_profiles(describe_profiles(profiles));
+  services.admission.set_roles(std::make_shared<const RoleBook>(config.roles), profiles);
   std::vector<std::uint64_t> current;
   for (const auto& profile : profiles) current.push_back(profile->id);
   log_event(LogLevel::kInfo, "reloaded", {{"changed", static_cast<std::int64_t>(report.changed.size())}});
-  services.revoker.flush_other_profiles(std::move(current), [report = std::move(report), done = std::move(done)](std::uint64_t) mutable {
-    done(std::move(report));
-  });
+  auto answer = [report = std::move(report), done = std::move(done)]() mutable { done(std::move(report)); };
+  services.revoker.flush_other_profiles(
+      std::move(current), [&services, roles = std::move(roles), answer = std::move(answer)](std::uint64_t) mutable {
+        if (roles.empty()) return answer();
+        apply_roles(services, std::move(roles), std::move(answer));
+      });
 }
 
 }  // namespace authcached

@@ -6,7 +6,8 @@
 
 namespace authcached {
 
-// done runs after the records of every profile id that is no longer current are dead.
+// done runs after the records of every profile id that is no longer current are dead, and after no record grants any more
+// what a role's definition took away.
 void reload(Services& services, Config& config, Profiles& profiles, ProfileFactory& factory,
             std::move_only_function<void(authcache::shm::Result<ReloadReport>)> done);
 

@@ -58,8 +58,8 @@ void Replacement::copy_next(Done done) {
   const auto now = static_cast<std::uint64_t>(clock_.monotonic_ns());
   tables_.beat(now);
   const shm::TableView& source = tables_.current().writer.view();
-  const auto admit = [&](const shm::HotRecord& hot, const shm::ColdRecord& cold, std::string_view text) {
-    return admission_.may_keep(source, profiles_, hot, cold, text);
+  const auto admit = [&](const shm::HotRecord& hot, const shm::ColdRecord& cold, std::string_view text, std::vector<std::string>& role_grants) {
+    return admission_.may_copy(source, profiles_, hot, cold, text, role_grants);
   };
   if (!tables_.copy_slice(kCopySlice, now, admit)) {
     return loop_.post([this, done = std::move(done)]() mutable { copy_next(std::move(done)); });

@@ -26,6 +26,7 @@ void declare_revoke(Command command);
 void declare_revocations(Command command);
 void declare_session(Command command);
 void declare_keys(Command command);
+void declare_permissions(Command command);
 void declare_upstreams(Command command);
 void declare_reload(Command command);
 void declare_config(Command command);

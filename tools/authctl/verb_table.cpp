@@ -5,7 +5,7 @@
 namespace authctl {
 namespace {
 
-constexpr std::array<Verb, 14> kVerbs{{
+constexpr std::array<Verb, 15> kVerbs{{
     {"stats", "what the table, the daemon and the profiles are doing", "authctl stats --json", declare_stats},
     {"validate", "judge tokens as an application would", "authctl validate --profile sessions <token.txt",
      declare_validate},
@@ -17,6 +17,8 @@ constexpr std::array<Verb, 14> kVerbs{{
     {"flush", "void cached records without revoking anything", "authctl flush", declare_flush},
     {"session", "create, list and revoke sessions of our own store",
      "authctl session create --subject alice --scope read --ttl 8h", declare_session},
+    {"permissions", "why a subject holds a permission, or why it does not",
+     "authctl permissions explain alice documents/42:read", declare_permissions},
     {"keys", "the signing keys of each profile, and those that were skipped", "authctl keys", declare_keys},
     {"upstreams", "the state of each profile's upstream", "authctl upstreams", declare_upstreams},
     {"reload", "read the configuration again", "authctl reload", declare_reload},

@@ -120,7 +120,7 @@ TEST(BulkKill, AScanThatAReplacementOvertakesLeavesNothingInEitherGeneration) {
     scene.admit_staying(50);
     begin(scene, [&](std::uint64_t) { done = true; });
     scene.tables.begin_replacement(make_test_generation(scene.directory.path(), 2));
-    const auto keep_all = [](const auto&, const auto&, auto) { return true; };
+    const auto keep_all = [](const auto&, const auto&, auto, auto&) { return true; };
     while (!scene.tables.copy_slice(100, static_cast<std::uint64_t>(scene.clock.monotonic), keep_all)) {
     }
     ASSERT_GT(scene.doomed_alive().size(), 0u) << "some were copied";
@@ -140,7 +140,7 @@ TEST(BulkKill, AScanWhoseGenerationIsRetiredGoesOnInItsSuccessor) {
     bool done = false;
     begin(scene, [&](std::uint64_t) { done = true; });
     scene.tables.begin_replacement(make_test_generation(scene.directory.path(), 2));
-    const auto keep_all = [](const auto&, const auto&, auto) { return true; };
+    const auto keep_all = [](const auto&, const auto&, auto, auto&) { return true; };
     while (!scene.tables.copy_slice(100, static_cast<std::uint64_t>(scene.clock.monotonic), keep_all)) {
     }
     ASSERT_TRUE(scene.tables.name_successor().has_value());

@@ -390,7 +390,7 @@ TEST(BulkRevocation, AReplacementThatBeginsBetweenSlicesBringsNothingBack) {
     }
     crowd.tables.begin_replacement(authcached::testing::make_test_generation(crowd.directory.path(), 2));
     const auto& source = crowd.tables.current().writer.view();
-    const auto admit = [&](const auto& hot, const auto& cold, auto text) { return crowd.admission.may_keep(source, crowd.profiles, hot, cold, text); };
+    const auto admit = [&](const auto& hot, const auto& cold, auto text, auto&) { return crowd.admission.may_keep(source, crowd.profiles, hot, cold, text); };
     while (!crowd.tables.copy_slice(20, static_cast<std::uint64_t>(crowd.clock.monotonic), admit)) crowd.turn();
     crowd.settle();
     EXPECT_TRUE(done);

@@ -21,7 +21,7 @@ std::uint64_t state_of(const authcached::Generation& generation) { return A::loa
 
 void copy_all(Cache& cache) {
   const auto& source = cache.tables.current().writer.view();
-  while (!cache.tables.copy_slice(100, static_cast<std::uint64_t>(cache.clock.monotonic), [&](const auto& hot, const auto& cold, auto text) {
+  while (!cache.tables.copy_slice(100, static_cast<std::uint64_t>(cache.clock.monotonic), [&](const auto& hot, const auto& cold, auto text, auto&) {
     return cache.admission.may_keep(source, cache.profiles, hot, cold, text);
   })) {
   }
@@ -166,7 +166,7 @@ struct HalfCopied : Cache {
     }
     begin(*this);
     (void)tables.copy_slice(tables.current().writer.view().geometry.slots / 2, static_cast<std::uint64_t>(clock.monotonic),
-                            [](const auto&, const auto&, auto) { return true; });
+                            [](const auto&, const auto&, auto, auto&) { return true; });
     for (std::uint64_t i = 0; i < kEach; ++i) admit("during" + std::to_string(i), valid());
     copied = tables.newest().writer.live() - kEach;
   }

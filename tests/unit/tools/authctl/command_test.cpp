@@ -61,6 +61,8 @@ TEST(Command, WhatCannotBeMeantIsUsageAndASentence) {
                                      {"revocations", "lift"},
                                      {"revocations", "lift", "0"},
                                      {"keys", "revoke"},
+                                     {"permissions"},
+                                     {"permissions", "explain", "alice"},
                                      {"log-level", "loud"},
                                      {"log-level"},
                                      {"completion", "tcsh"},
