@@ -29,9 +29,13 @@ class HitBench {
   HitBench(const std::filesystem::path& directory, std::size_t records)
       : tokens_(records, kOpaqueTokenBytes, kPresentSeed),
         absent_(records, kOpaqueTokenBytes, kAbsentSeed),
-        table_(directory, tokens_, subject_and_scopes()),
+        table_(directory, tokens_, with_role(subject_and_scopes())),
         floor_(directory, table_.writer().view().geometry.slots),
         client_(directory) {
+    if (authcache_requirement_create(client_.get(), kProfile, &asking_) != AUTHCACHE_OK) die("the client makes no requirement");
+    for (const std::string& permission : permissions_of_a_role()) {
+      if (authcache_requirement_add_permission(asking_, permission.c_str()) != AUTHCACHE_OK) die("a permission cannot be asked for");
+    }
     table_.start_heart();
     client_.touch_all(tokens_);
   }
@@ -57,6 +61,30 @@ class HitBench {
       if (client_.lookup(tokens_[at], &identity) != AUTHCACHE_VALID)
         return state.SkipWithError("a lookup was not valid");
       at = following(at, tokens_.size(), identity.deadline_ns);
+    }
+  }
+
+  void hit_permissions(benchmark::State& state) {
+    std::size_t at = 0;
+    authcache_identity identity = AUTHCACHE_IDENTITY_INIT;
+    for (auto _ : state) {
+      const std::string_view token = tokens_[at];
+      if (authcache_lookup(client_.get(), token.data(), token.size(), asking_, &identity) != AUTHCACHE_VALID)
+        return state.SkipWithError("a lookup was not valid");
+      at = following(at, tokens_.size(), identity.deadline_ns);
+    }
+  }
+
+  // Of one record that a lookup found: kPermissionsAsked answers in one call.
+  void permissions_held(benchmark::State& state) {
+    authcache_identity identity = AUTHCACHE_IDENTITY_INIT;
+    if (client_.lookup(tokens_[0], &identity) != AUTHCACHE_VALID) return state.SkipWithError("a lookup was not valid");
+    for (auto _ : state) {
+      std::uint64_t held = 0;
+      if (authcache_identity_permissions(client_.get(), &identity, asking_, &held) != AUTHCACHE_VALID ||
+          held != (std::uint64_t{1} << kPermissionsAsked) - 1) {
+        return state.SkipWithError("a permission was not held");
+      }
     }
   }
 
@@ -136,12 +164,22 @@ class HitBench {
     for (auto _ : state) benchmark::DoNotOptimize(coarse_now_ns());
   }
 
+  HitBench(const HitBench&) = delete;
+  HitBench& operator=(const HitBench&) = delete;
+  ~HitBench() { authcache_requirement_free(asking_); }
+
  private:
+  static RecordText with_role(RecordText text) {
+    text.role_grants = permissions_of_a_role();
+    return text;
+  }
+
   static constexpr std::size_t kBatch = 64;
   Tokens tokens_, absent_;
   FilledTable table_;
   FloorRegion floor_;
   Client client_;
+  authcache_requirement* asking_ = nullptr;
 };
 
 }  // namespace
@@ -160,6 +198,8 @@ int main(int argc, char** argv) {
   add("hash", &HitBench::hash);
   add("floor", &HitBench::floor);
   add("hit", &HitBench::hit);
+  add("hit_permissions", &HitBench::hit_permissions);
+  add("permissions_held", &HitBench::permissions_held);
   add("hit_text", &HitBench::hit_text);
   add("waiting_floor", &HitBench::waiting_floor);
   add("waiting_miss", &HitBench::waiting_miss);

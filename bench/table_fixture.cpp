@@ -32,6 +32,12 @@ RecordText claims_of_128_bytes() {
   return {std::string(text.bytes()), 4 * kTextUnitBytes};
 }
 
+std::vector<std::string> permissions_of_a_role() {
+  std::vector<std::string> permissions;
+  for (std::size_t i = 0; i < kPermissionsAsked; ++i) permissions.push_back("area" + std::to_string(i / 4) + ":action" + std::to_string(i));
+  return permissions;
+}
+
 FilledTable::FilledTable(const std::filesystem::path& directory, const Tokens& tokens, const RecordText& text)
     : text_(text) {
   const auto spec = TableSpec{.capacity = std::max<std::uint64_t>(tokens.size(), kCapacityMin),
@@ -57,6 +63,7 @@ void FilledTable::insert(std::string_view token, std::uint64_t now_ns) {
   spec.epoch = writer_->epoch();
   spec.profile_id = kProfileId;
   spec.text = text_.bytes;
+  spec.role_grants = text_.role_grants;
   if (!writer_->insert(spec, now_ns)) die("the table refused a record");
 }
 

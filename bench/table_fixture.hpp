@@ -14,6 +14,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "bench/tokens.hpp"
 #include "shm/digest.hpp"
@@ -32,9 +33,12 @@ inline constexpr const char* kProfile = "bench";
 struct RecordText {
   std::string bytes;                    // shm/text.hpp
   std::uint64_t text_bytes_per_record;  // of the table's geometry: room for it in whole units
+  std::vector<std::string> role_grants = {};  // bits, no text
 };
 [[nodiscard]] RecordText subject_and_scopes();  // a UUID and two scopes, as an access token has them
 [[nodiscard]] RecordText claims_of_128_bytes();
+inline constexpr std::size_t kPermissionsAsked = 16;
+[[nodiscard]] std::vector<std::string> permissions_of_a_role();  // kPermissionsAsked of them
 
 class FilledTable {
  public:

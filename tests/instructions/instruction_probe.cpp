@@ -1,7 +1,7 @@
 // Performs one operation of the SDK a number of times inside `operate`, for counting its instructions under
 // Callgrind: a number that no noise of the machine touches.
 //
-// usage: instruction_probe OPERATION COUNT. One of: hash, hit, miss, batch, pin, repeat
+// usage: instruction_probe OPERATION COUNT. One of: hash, hit, permissions, held, miss, batch, pin, repeat
 #include <authcache/authcache.h>
 
 #include <cstdio>
@@ -23,10 +23,12 @@ constexpr std::size_t kTokens = 512;
 constexpr std::size_t kBatch = 64;
 constexpr std::size_t kSessionTokenBytes = 43;
 constexpr std::size_t kLongTokenBytes = 800;
+constexpr std::size_t kPermissionsAsked = 16;
 constexpr std::size_t kRemembered = 16;  // so few that no three of them meet in one set of the memo
 
 struct World {
-  World(std::size_t token_bytes, bool admitted) {
+  World(std::size_t token_bytes, bool admitted, std::size_t permissions_asked = 0) {
+    for (std::size_t i = 0; i < permissions_asked; ++i) permissions.push_back("area:action" + std::to_string(i));
     table.writer().set_profiles({{.name = "main", .id = kProfileId, .audience = {}}});
     for (std::size_t i = 0; i < kTokens; ++i) {
       std::string token = std::to_string(i);
@@ -40,6 +42,8 @@ struct World {
     if (authcache_open(&options, &client) != AUTHCACHE_OK ||
         authcache_requirement_create(client, "main", &requirement) != AUTHCACHE_OK)
       std::abort();
+    for (const std::string& permission : permissions)
+      expect(authcache_requirement_add_permission(requirement, permission.c_str()), AUTHCACHE_OK);
     for (const auto& token : tokens) expect(look(token), admitted ? AUTHCACHE_VALID : AUTHCACHE_MISS);
   }
   void admit(const std::string& token) {
@@ -48,6 +52,7 @@ struct World {
     spec.deadline = coarse_now_ns() + 3600 * kNsPerSecond;
     spec.epoch = table.writer().epoch();
     spec.profile_id = kProfileId;
+    spec.role_grants = permissions;
     if (!table.writer().insert(spec, coarse_now_ns())) std::abort();
     // Valgrind is slow; the table must look alive to the end.
     table.writer().beat(coarse_now_ns());
@@ -59,6 +64,7 @@ struct World {
     if (verdict != wanted) std::abort();
   }
 
+  std::vector<std::string> permissions;
   authcache_test::TempTable table;
   std::vector<std::string> tokens;
   authcache_client* client = nullptr;
@@ -84,6 +90,22 @@ void looks(std::size_t count, std::size_t token_bytes, bool admitted, std::size_
   World world(token_bytes, admitted);
   operate(count, [&](std::size_t i) {
     World::expect(world.look(world.tokens[i % different]), admitted ? AUTHCACHE_VALID : AUTHCACHE_MISS);
+  });
+}
+
+void permissions(std::size_t count) {
+  World world(kSessionTokenBytes, true, kPermissionsAsked);
+  operate(count, [&](std::size_t i) { World::expect(world.look(world.tokens[i % kTokens]), AUTHCACHE_VALID); });
+}
+
+// All permissions of one record, asked for by its handle.
+void held(std::size_t count) {
+  World world(kSessionTokenBytes, true, kPermissionsAsked);
+  World::expect(world.look(world.tokens[0]), AUTHCACHE_VALID);
+  operate(count, [&](std::size_t) {
+    std::uint64_t bits = 0;
+    World::expect(authcache_identity_permissions(world.client, &world.identity, world.requirement, &bits), AUTHCACHE_VALID);
+    if (bits != (1 << kPermissionsAsked) - 1) std::abort();
   });
 }
 
@@ -116,13 +138,15 @@ int main(int argc, char** argv) {
       {"hash", hash},
       {"hit", [](std::size_t count) { looks(count, kSessionTokenBytes, true); }},
       {"miss", [](std::size_t count) { looks(count, kSessionTokenBytes, false); }},
+      {"permissions", permissions},
+      {"held", held},
       {"batch", batch},
       {"pin", pin},
       {"repeat", [](std::size_t count) { looks(count, kLongTokenBytes, true, kRemembered); }},
   };
   const auto operation = argc == 3 ? operations.find(argv[1]) : operations.end();
   if (operation == operations.end()) {
-    std::fputs("usage: instruction_probe hash|hit|miss|batch|pin|repeat COUNT\n", stderr);
+    std::fputs("usage: instruction_probe hash|hit|permissions|held|miss|batch|pin|repeat COUNT\n", stderr);
     return 2;
   }
   operation->second(std::stoul(argv[2]));
