@@ -55,6 +55,7 @@ std::vector<Caller> callers() {
   all.push_back(caller("main", {"read"}, {}, {}, 0));
   all.push_back(caller("main", {"s1", "s69"}, {}, {}, 0));
   all.push_back(caller("main", {}, {"orders:list"}, {}, 'c'));
+  all.push_back(caller("main", {}, {"documents/7:read", "reports.read"}, {}, 0));
   all.push_back(caller("main", {}, {}, {"main-api"}, 0));
   all.push_back(caller("other", {}, {}, {}, 0));
   return all;
@@ -90,7 +91,7 @@ void require_text(const client::Attachment& table, const shm::Place& place) {
   if (read != client::TextRead::kRead) return;
   FUZZ_REQUIRE(client::still_there(table, place) && text.size() <= shm::kTextMax);
   char shown[256];
-  for (std::uint8_t field = 1; field <= 10; ++field) {
+  for (std::uint8_t field = 1; field <= 11; ++field) {
     (void)client::shape_field(text, static_cast<shm::TextField>(field), shown, sizeof shown);
     FUZZ_REQUIRE(std::memchr(shown, '\0', sizeof shown) != nullptr);
   }

@@ -12,8 +12,9 @@ constexpr std::uint64_t kHeartbeatTimeout = 64, kState = 1024, kHeartbeat = 1032
                         kConfig = 1048, kDictionaryWord = 1056, kIssuerEpochs = 4096, kKeyEpochs = 12288,
                         kDictionary = 208896, kProfiles = 230016;
 constexpr std::uint64_t kProfileBytes = 96 + 16 * 256, kDictionaryBytes = 264;
-constexpr char kScope = 1, kPermission = 2, kAudience = 3;
-constexpr std::uint8_t kScopesField = 6, kPermissionsField = 7, kAudienceField = 8, kConfirmationField = 10;
+constexpr char kScope = 1, kPermission = 2, kAudience = 3, kPattern = 4;
+constexpr std::uint8_t kScopesField = 6, kPermissionsField = 7, kAudienceField = 8, kConfirmationField = 10,
+                       kRoleGrantField = 11;
 
 std::vector<std::string> fields(const std::string& text, std::uint8_t number) {
   std::vector<std::string> found;
@@ -29,6 +30,25 @@ std::vector<std::string> fields(const std::string& text, std::uint8_t number) {
 
 bool holds(const std::vector<std::string>& list, const std::string& text) {
   return std::ranges::find(list, text) != list.end();
+}
+
+// Cut into segments and separators, so that two texts can be compared piece by piece.
+std::vector<std::string> pieces(const std::string& text) {
+  std::vector<std::string> all{""};
+  for (const char c : text) {
+    if (c == '/' || c == ':') {
+      all.push_back(std::string(1, c));
+      all.emplace_back();
+    } else {
+      all.back().push_back(c);
+    }
+  }
+  return all;
+}
+
+bool covers(const std::string& grant, const std::string& permission) {
+  const auto one = pieces(grant), other = pieces(permission);
+  return std::ranges::equal(one, other, [](const std::string& a, const std::string& b) { return a == b || (a == "*" && !b.empty() && b != "/" && b != ":"); });
 }
 
 std::string key_bytes(std::uint64_t profile_id, const std::string& token) {
@@ -79,6 +99,16 @@ std::optional<std::uint32_t> Image::bit(char kind, std::string_view text) const 
   return std::nullopt;
 }
 
+bool Image::covered_by_bits(std::uint64_t grants, const std::string& permission) const {
+  const auto count = std::min<std::uint64_t>(word(kDictionaryWord) & 0xffff'ffff, 64);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::string entry = bytes(kDictionary + i * kDictionaryBytes, kDictionaryBytes);
+    const bool held = (grants >> i & 1) != 0 && entry[0] == kPattern;
+    if (held && covers(entry.substr(2, static_cast<std::uint8_t>(entry[1])), permission)) return true;
+  }
+  return false;
+}
+
 std::optional<std::string> Image::text(std::uint64_t slot) const {
   const std::uint64_t place = word(geometry_.cold + slot * 64);
   const std::uint64_t unit = place & 0xff'ffff'ffff, size = place >> 40;
@@ -113,7 +143,17 @@ bool Image::slot_permits(std::uint64_t slot, const Asked& asked, const Profile& 
     });
   };
   if (!granted(asked.scopes, kScope, kScopesField)) return false;
-  if (!granted(asked.permissions, kPermission, kPermissionsField)) return false;
+  const auto by_role = [&](const std::string& each) {
+    if (covered_by_bits(grants, each)) return true;
+    const auto told = listed(kRoleGrantField);
+    return (flags & (2 | 32)) != 0 && std::ranges::any_of(told, [&](const std::string& grant) { return covers(grant, each); });
+  };
+  for (const std::string& each : asked.permissions) {
+    if (!granted({each}, kPermission, kPermissionsField) && !by_role(each) &&
+        !((flags & 32) != 0 && holds(listed(kPermissionsField), each))) {
+      return false;
+    }
+  }
   const auto& audiences = asked.audiences.empty() ? of.audiences : asked.audiences;
   return audiences.empty() || std::ranges::any_of(audiences, [&](const std::string& each) {
            const auto known = bit(kAudience, each);

@@ -40,6 +40,7 @@ class Image {
   };
   [[nodiscard]] std::optional<Profile> profile(std::string_view name) const;
   [[nodiscard]] std::optional<std::uint32_t> bit(char kind, std::string_view text) const;
+  [[nodiscard]] bool covered_by_bits(std::uint64_t grants, const std::string& permission) const;
   [[nodiscard]] std::optional<std::string> text(std::uint64_t slot) const;
   [[nodiscard]] bool slot_permits(std::uint64_t slot, const Asked& asked, const Profile& of) const;
   [[nodiscard]] std::string bytes(std::uint64_t offset, std::uint64_t size) const;

@@ -54,6 +54,11 @@ void TableWorld::admit(std::size_t record) {
   for (const auto& permission : permissions) text.add(TextField::kPermissions, permission);
   for (const auto& each : audience) text.add(TextField::kAudience, each);
   if (record == 2) text.add(TextField::kConfirmation, confirmation);
+  std::vector<std::string> role_grants;
+  if (record == 1 || record == 5) role_grants = {"documents/*:read", "reports.read"};
+  for (const auto& grant : role_grants) {
+    if (!table_.writer().intern_role_grant(grant)) text.add(TextField::kRoleGrant, grant);
+  }
   const std::string bytes(record == 7 ? std::string_view() : text.bytes());
   const std::uint64_t now_ns = coarse_now_ns();
   RecordSpec spec;
@@ -71,6 +76,7 @@ void TableWorld::admit(std::size_t record) {
   }
   spec.scopes = scopes;
   spec.permissions = permissions;
+  spec.role_grants = role_grants;
   spec.audience = audience;
   spec.text = bytes;
   spec.profile_id = profile_of(record);
