@@ -124,6 +124,11 @@ class Judge {
 
 }  // namespace
 
+void add_roles(const std::vector<std::string>& roles, std::vector<std::string>& permissions) {
+  std::erase_if(permissions, [](const std::string& permission) { return permission.starts_with(kRolePrefix); });
+  for (const std::string& role : roles) permissions.push_back(std::string(kRolePrefix) + role);
+}
+
 std::vector<RoleFault> judge_roles(const std::vector<RoleConfig>& roles) { return Judge(roles).run(); }
 
 RoleBook::RoleBook(const std::vector<RoleConfig>& roles) {

@@ -21,6 +21,10 @@ namespace authcached {
 // How a role stands among the permissions of an identity (daemon/token/grants.hpp).
 inline constexpr std::string_view kRolePrefix = "role:";
 
+// A session's roles among its permissions. What is spelled as a role there and is none goes: only who may give roles may
+// give what they grant.
+void add_roles(const std::vector<std::string>& roles, std::vector<std::string>& permissions);
+
 inline constexpr std::size_t kRolesMax = 1'024;           // a hundred times those that one can still tell apart
 inline constexpr std::size_t kRoleNameBytesMax = 128;     // with its prefix it must fit an entry of the dictionary
 inline constexpr std::size_t kRoleInheritsMax = 64;

@@ -8,6 +8,7 @@
 
 #include "daemon/base/owned_database.hpp"
 #include "daemon/base/random.hpp"
+#include "daemon/base/roles.hpp"
 #include "daemon/base/sha256.hpp"
 #include "daemon/token/base64url.hpp"
 #include "daemon/upstream/session_values.hpp"
@@ -128,7 +129,7 @@ Proof proof_of(SessionRow session, std::int64_t wall_now_ns) {
   proof.identity.sid = std::move(session.sid);
   proof.identity.scopes = std::move(session.scopes);
   proof.identity.permissions = std::move(session.permissions);
-  for (const std::string& role : session.roles) proof.identity.permissions.push_back("role:" + role);
+  add_roles(session.roles, proof.identity.permissions);
   proof.issued_wall_ns = session.created_wall_ns;
   proof.expires_wall_ns = session.expires_wall_ns;
   return proof;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/base/roles.hpp"
+
 namespace authcached {
 
 using authcache::shm::ErrorCode;
@@ -61,7 +63,7 @@ bool read_texts(const SessionColumns& columns, const SessionValues& row, Identit
     if (!entries) return false;
     *list = std::move(*entries);
   }
-  for (const std::string& role : roles) identity.permissions.push_back("role:" + role);
+  add_roles(roles, identity.permissions);
   return !identity.subject.empty();
 }
 

@@ -239,6 +239,19 @@ TEST(Permissions, ExplainTellsTheWayOrThatThereIsNone) {
   EXPECT_TRUE(none.out.contains("no role grants it")) << none.out;
 }
 
+TEST(Permissions, APermissionThatIsSpelledAsARoleIsNone) {
+  Scene scene(with_roles(kGranting));
+  scene.start();
+  ReaderProcess reader(scene.daemon.runtime_dir());
+  Question asked = session(scene.create_session({"--permission", "role:editor", "--permission", "own"}));
+  for (const char* permission : {"role:editor", "documents.write"}) {
+    asked.permission = permission;
+    EXPECT_EQ(reader.validate(asked), "forbidden/permission") << permission;
+  }
+  asked.permission = "own";
+  EXPECT_EQ(reader.validate(asked), "valid");
+}
+
 TEST(Permissions, AFaultInTheDefinitionsChangesNothing) {
   Scene scene(with_roles(kGranting));
   scene.start();

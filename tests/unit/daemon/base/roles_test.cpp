@@ -51,6 +51,12 @@ TEST(Roles, OnlyRolesThatTheProfileTakesGrant) {
   EXPECT_EQ(all, Strings{}) << "a permission is no role";
 }
 
+TEST(Roles, AmongASessionsPermissionsOnlyItsRolesAreRoles) {
+  Strings permissions{"own", "role:admin"};
+  add_roles({"viewer"}, permissions);
+  EXPECT_EQ(permissions, (Strings{"own", "role:viewer"}));
+}
+
 // So that a check for what some role names is one bit test also for who holds it through a pattern.
 TEST(Roles, APatternBringsWhatItCoversOfAllThatRolesName) {
   const RoleBook book = book_of({{"reader", {}, {"documents/*:read"}}, {"clerk", {}, {"documents/42:read", "documents/42:write"}}});
