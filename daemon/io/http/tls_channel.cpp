@@ -94,6 +94,15 @@ TlsContext::~TlsContext() = default;
 
 Result<std::unique_ptr<TlsContext>> TlsContext::create(const std::filesystem::path& ca_file,
                                                        bool offer_http2) {
+  return create_offering(ca_file, offer_http2 ? "\x02h2\x08http/1.1" : "\x08http/1.1");
+}
+
+Result<std::unique_ptr<TlsContext>> TlsContext::create_unnamed(const std::filesystem::path& ca_file) {
+  return create_offering(ca_file, {});
+}
+
+Result<std::unique_ptr<TlsContext>> TlsContext::create_offering(const std::filesystem::path& ca_file,
+                                                                std::string_view protocols) {
   ERR_clear_error();
   auto impl = std::make_unique<Impl>();
   impl->context.reset(SSL_CTX_new(TLS_client_method()));
@@ -114,10 +123,9 @@ Result<std::unique_ptr<TlsContext>> TlsContext::create(const std::filesystem::pa
                                     (ca_file.empty() ? "the system's store" : ca_file.string()) +
                                     " cannot be loaded (" + openssl_reason() + "); name a readable PEM file");
   }
-  static constexpr unsigned char kBoth[] = "\x02h2\x08http/1.1";
-  static constexpr unsigned char kHttp1[] = "\x08http/1.1";
-  const int refused = offer_http2 ? SSL_CTX_set_alpn_protos(context, kBoth, sizeof kBoth - 1)
-                                  : SSL_CTX_set_alpn_protos(context, kHttp1, sizeof kHttp1 - 1);
+  const int refused = protocols.empty() ? 0
+                                        : SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(protocols.data()),
+                                                                  static_cast<unsigned int>(protocols.size()));
   if (refused != 0)
     return authcache::shm::fail(ErrorCode::kSystem,
                                 "OpenSSL takes no list of protocols (" + openssl_reason() + ")");

@@ -23,12 +23,16 @@ class TlsContext {
   // An empty ca_file trusts the system's store.
   static authcache::shm::Result<std::unique_ptr<TlsContext>> create(const std::filesystem::path& ca_file,
                                                                     bool offer_http2);
+  // The same for a protocol that has no name in ALPN.
+  static authcache::shm::Result<std::unique_ptr<TlsContext>> create_unnamed(const std::filesystem::path& ca_file);
   ~TlsContext();
 
   struct Impl;
   [[nodiscard]] Impl& impl() const { return *impl_; }
 
  private:
+  static authcache::shm::Result<std::unique_ptr<TlsContext>> create_offering(const std::filesystem::path& ca_file,
+                                                                             std::string_view protocols);
   explicit TlsContext(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -1,13 +1,18 @@
 #include "daemon/io/http/transport.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -32,26 +37,23 @@ tcp::endpoint endpoint_of(const HostAddress& address, std::uint16_t port) {
 // Asio's io_uring backend (Boost 1.81) hands the bookkeeping of a closed socket to the next one while an
 // operation of the first is still in the ring. So close() only cancels and shuts down, and the descriptor is
 // closed with the last operation: each holds this object.
-class TcpTransport final : public Transport, public std::enable_shared_from_this<TcpTransport> {
+class SocketTransport final : public Transport, public std::enable_shared_from_this<SocketTransport> {
  public:
-  TcpTransport(Loop& loop, TransportEvents& events) : socket_(loop.context()), events_(&events) {}
-  ~TcpTransport() override {
+  SocketTransport(Loop& loop, TransportEvents& events) : socket_(loop.context()), events_(&events) {}
+  ~SocketTransport() override {
     wipe(out_);
     wipe(next_);
     OPENSSL_cleanse(in_.data(), in_.size());
   }
 
-  void connect(const tcp::endpoint& to) {
+  void connect(const asio::generic::stream_protocol::endpoint& to) {
     boost::system::error_code error;
     socket_.open(to.protocol(), error);
-    if (!error) {
-      ::fcntl(socket_.native_handle(), F_SETFD, FD_CLOEXEC);  // Asio opens without the flag
-      socket_.set_option(tcp::no_delay(true), error);
-    }
-    if (error) {
-      asio::post(socket_.get_executor(),
-                 [self = shared_from_this(), error] { self->end(false, error.message()); });
-      return;
+    if (error) return fail_later(error);
+    ::fcntl(socket_.native_handle(), F_SETFD, FD_CLOEXEC);  // Asio opens without the flag
+    if (to.protocol().family() != AF_UNIX) {
+      const int on = 1;
+      ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
     socket_.async_connect(to, [self = shared_from_this()](const boost::system::error_code& failed) {
       if (self->events_ == nullptr) return;
@@ -59,6 +61,11 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
       self->read();
       self->events_->on_connected();
     });
+  }
+
+  void fail_later(const boost::system::error_code& error) {
+    asio::post(socket_.get_executor(),
+               [self = shared_from_this(), error] { self->end(false, error.message()); });
   }
 
   void write(std::string bytes) override {
@@ -126,7 +133,7 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
     if (TransportEvents* const events = std::exchange(events_, nullptr)) events->on_ended(clean, cause);
   }
 
-  tcp::socket socket_;
+  asio::generic::stream_protocol::socket socket_;
   TransportEvents* events_;
   std::array<char, kReadBytes> in_{};
   std::string out_;   // being written: must not move
@@ -139,8 +146,18 @@ class TcpTransport final : public Transport, public std::enable_shared_from_this
 
 std::shared_ptr<Transport> Transport::connect(Loop& loop, const HostAddress& address, std::uint16_t port,
                                               TransportEvents& events) {
-  auto transport = std::make_shared<TcpTransport>(loop, events);
+  auto transport = std::make_shared<SocketTransport>(loop, events);
   transport->connect(endpoint_of(address, port));
+  return transport;
+}
+
+std::shared_ptr<Transport> Transport::connect(Loop& loop, const std::string& path, TransportEvents& events) {
+  auto transport = std::make_shared<SocketTransport>(loop, events);
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+    transport->fail_later(boost::system::errc::make_error_code(boost::system::errc::filename_too_long));
+  } else {
+    transport->connect(asio::local::stream_protocol::endpoint(path));
+  }
   return transport;
 }
 

@@ -1,5 +1,5 @@
-// One TCP connection on the daemon's loop: bytes in, bytes out. The only file of the HTTP client that knows
-// Asio's sockets.
+// One connection on the daemon's loop, by TCP or to a unix socket: bytes in, bytes out. The only file of the
+// clients (HTTP, Redis) that knows Asio's sockets.
 //
 // Loop thread only, and gone before the loop. Events are never called from within connect, write or close,
 // and never after close.
@@ -30,6 +30,8 @@ class Transport {
  public:
   static std::shared_ptr<Transport> connect(Loop& loop, const HostAddress& address, std::uint16_t port,
                                             TransportEvents& events);
+  // To a unix socket; a path that no such socket can have ends as a connection that does not come about.
+  static std::shared_ptr<Transport> connect(Loop& loop, const std::string& path, TransportEvents& events);
   virtual ~Transport() = default;
 
   // Takes the bytes over; they are wiped once the kernel has them.
