@@ -10,9 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/redis_config.hpp"
+
 namespace authcached {
 
-enum class UpstreamKind : std::uint8_t { kSqlite, kJwks, kIntrospection, kPostgresql };
+enum class UpstreamKind : std::uint8_t { kSqlite, kJwks, kIntrospection, kPostgresql, kRedis };
 enum class KeyEncoding : std::uint8_t { kRaw, kHexSha256, kBase64urlSha256, kSha256, kIdHexSha256 /* of ID|SECRET: ID and the hash of SECRET */ };
 enum class TokenType : std::uint8_t { kAccessToken /* RFC 9068 at+jwt */, kLegacy /* JWT, at+jwt or no typ */ };
 enum class Algorithm : std::uint8_t { kRS256, kRS384, kRS512, kPS256, kPS384, kPS512, kES256, kES384, kES512, kEdDSA };
@@ -65,7 +67,10 @@ struct ProfileConfig {
   // upstream = "sqlite"; query and key_encoding also "postgresql"
   std::filesystem::path database;        // empty: sessions.db in state_dir, our own schema
   std::string query;                     // empty: our own schema; else an existing schema, see docs/config.md
-  KeyEncoding key_encoding = KeyEncoding::kSha256;
+  KeyEncoding key_encoding = KeyEncoding::kSha256;  // also of upstream = "redis"
+
+  // upstream = "redis"
+  RedisConfig redis;
 
   // 8 bytes of SHA-256 over the canonical form of all that decides what may prove a token (not the audience, not
   // the TTLs). Never 0. Part of every digest.

@@ -218,6 +218,7 @@ void check_profile(EnvironmentCheck& check, const ProfileConfig& profile) {
     }
   }
   if (!profile.password_file.empty()) check.client_secret(prefix + "password_file", profile.password_file);
+  if (!profile.redis.password_file.empty()) check.client_secret(prefix + "password_file", profile.redis.password_file);
   if (profile.upstream != UpstreamKind::kSqlite) return;
   if (!profile.query.empty()) {
     check.readable_file(prefix + "database", profile.database);

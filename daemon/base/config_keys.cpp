@@ -97,8 +97,8 @@ std::vector<ConfigKey> profile_keys() {
       {"profile.NAME.upstream", "one of", "sqlite", kOnReload,
        "Where the truth about this profile's tokens is: \"sqlite\" (sessions in a database), \"jwks\" (JWTs, "
        "checked against an issuer's key set), \"introspection\" (an issuer's introspection endpoint, RFC 7662, "
-       "for opaque tokens and for JWTs that their issuer can revoke) or \"postgresql\" (sessions in PostgreSQL, "
-       "docs/postgresql.md)."},
+       "for opaque tokens and for JWTs that their issuer can revoke), \"postgresql\" (sessions in PostgreSQL, "
+       "docs/postgresql.md) or \"redis\" (sessions in Redis, docs/redis.md)."},
       {"profile.NAME.audience", "list of text", "", kOnReload,
        "What a token's audience must name when the caller's requirement names none; one match is enough. 1 "
        "to 16 "
@@ -116,7 +116,7 @@ std::vector<ConfigKey> profile_keys() {
       {"profile.NAME.refresh", "one of", "", kOnReload,
        "\"on\" or \"off\". Whether a record that is in use is proven again before its time (ttl_max) is over, so "
        "that no request "
-       "waits for it. By default on for jwks, where it costs a look into memory, for introspection and for postgresql; off for "
+       "waits for it. By default on for jwks, where it costs a look into memory, for introspection, postgresql and redis; off for "
        "sqlite, whose "
        "answers take microseconds. Asking again takes the token: except for jwks it is kept in the daemon's memory "
        "while its "
@@ -126,7 +126,7 @@ std::vector<ConfigKey> profile_keys() {
        "a name only (the permission \"role:NAME\") and gets nothing by it. Absent: none, because one issuer's \"admin\" is "
        "not another's. See docs/permissions.md."},
       {"profile.NAME.stale_if_error", "duration", "0s", kOnReload,
-       "introspection, sqlite and postgresql. For how long after its time a good record still counts while the upstream "
+       "introspection, sqlite, postgresql and redis. For how long after its time a good record still counts while the upstream "
        "cannot be asked "
        "(RFC 5861). From 0s to 1d. Only for tokens that were good, are not expired and under no revocation made "
        "here; what the "
@@ -155,7 +155,8 @@ std::vector<ConfigKey> profile_keys() {
        "cannot be asked or answers nothing usable. From 0s to 7d. After that, tokens of this profile are "
        "\"unavailable\"."},
       {"profile.NAME.ca_file", "path", "", kOnReload,
-       "jwks and introspection. The certificates, in PEM, that this profile's endpoints must be signed by, and no others. "
+       "jwks and introspection, and redis with tls. The certificates, in PEM, that this profile's endpoints must be signed by, "
+       "and no others. "
        "Empty: the system's store."},
       {"profile.NAME.algorithms", "list of text", "", kOnReload,
        "jwks, required; introspection, required with introspection_answer = \"jwt\". What the issuer signs with, of RS256, RS384, RS512, PS256, PS384, PS512, ES256, "
@@ -210,7 +211,7 @@ std::vector<ConfigKey> profile_keys() {
        "database is then only read. sqlite without a query keeps authcached's own schema. The parameter is ?1 for "
        "sqlite, and for postgresql $1, an array of keys. At most 16384 bytes."},
       {"profile.NAME.key_encoding", "one of", "sha256", kOnReload,
-       "With a query. What the query's parameter is bound to: \"sha256\" (the 32 bytes of the token's SHA-256), "
+       "With a query, and redis, where it must be given. What the query's parameter is bound to, or what stands in the place of {key}: \"sha256\" (the 32 bytes of the token's SHA-256), "
        "\"hex_sha256\" (64 lower-case hex digits of it), \"base64url_sha256\" (43 characters of it), "
        "\"id_hex_sha256\" (of a token ID|SECRET: ID, a bar, and the hex digits of the SHA-256 of SECRET) or \"raw\" "
        "(the token itself; only where an existing schema stores tokens as they are)."},
@@ -219,7 +220,7 @@ std::vector<ConfigKey> profile_keys() {
        "failover; docs/postgresql.md lists what may stand there. Never a password. A host that is not of this machine "
        "needs sslmode=verify-full. At most 4096 bytes."},
       {"profile.NAME.password_file", "path", "", kOnReload,
-       "postgresql only. A file that holds the role's password and nothing else; owned by root or the daemon's user, not "
+       "postgresql and redis. A file that holds the password and nothing else; owned by root or the daemon's user, not "
        "readable by everyone. It is read at each connection. Empty: no password is sent."},
       {"profile.NAME.pool_min", "connections", "1", kOnReload,
        "postgresql only. Connections that are held also when nobody asks. From 1 to 64."},
@@ -229,6 +230,29 @@ std::vector<ConfigKey> profile_keys() {
       {"profile.NAME.statement_timeout", "duration", "1s", kOnReload,
        "postgresql only. How long the server may work on one statement, waits for locks included. From 10ms to 1m. Let "
        "it be shorter than limits.upstream_timeout."},
+      {"profile.NAME.address", "text", "", kOnReload,
+       "redis only, required. Where the server listens: \"unix:\" and the path of a socket, or \"host:port\". Without tls "
+       "only this host's loopback addresses are taken."},
+      {"profile.NAME.tls", "true or false", "false", kOnReload,
+       "redis only. Whether to speak TLS (1.2 or newer). The server's certificate must be signed by ca_file and name the host."},
+      {"profile.NAME.username", "text", "", kOnReload,
+       "redis only, with password_file. The user of the server's ACL. Empty: the user \"default\". 1 to 255 bytes."},
+      {"profile.NAME.database_index", "number", "0", kOnReload,
+       "redis only. The numbered database that holds the sessions. From 0 to 65535."},
+      {"profile.NAME.key_template", "text", "", kOnReload,
+       "redis only, required. The name of a session's key, with {key} in the place of the token as key_encoding writes it: "
+       "\"session:{key}\". Whatever a token holds, only keys with this beginning and this end are ever asked for. At most "
+       "512 bytes."},
+      {"profile.NAME.value", "one of", "hash", kOnReload,
+       "redis only. What the key holds: \"hash\" (a Redis hash, of which only the fields named are read) or \"json\" (a "
+       "string, one JSON object)."},
+      {"profile.NAME.fields", "table of text", "", kOnReload,
+       "redis only. What a session's facts are called in the value, see docs/redis.md: { subject = \"user_id\", expires_ms = "
+       "\"exp\" }. What is not named is not read. With value = \"json\" a name that begins with a slash is a JSON pointer (RFC "
+       "6901) to a member further in: \"/passport/user\". Absent: each under its own word, times in seconds."},
+      {"profile.NAME.without_expiry", "one of", "refuse", kOnReload,
+       "redis only. A session whose key has no expiry in Redis and whose value names none: \"refuse\" (it is invalid, reason "
+       "lifetime) or \"accept\" (ttl_max bounds each answer)."},
   };
 }
 

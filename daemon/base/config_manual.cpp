@@ -26,6 +26,7 @@ that silently keeps its default is worse than a daemon that refuses to start.
 | size | text: one whole number and one of `B`, `KiB`, `MiB`, `GiB`, as `"1KiB"`; or a number of bytes |
 | path | text: absolute, at most 4095 bytes |
 | list of text | `["one", "two"]`, each different |
+| table of text | `{ name = "text" }` |
 | one of, text, group name, SQL | text in quotes |
 | everything else | a whole number without quotes |
 
@@ -70,6 +71,16 @@ client_id = "api-gateway"
 client_secret_file = "/etc/authcache/api-gateway.secret"
 ttl_max = "1m"
 
+# Sessions that a web application keeps in Redis, as connect-redis writes them.
+[profile.web]
+upstream = "redis"
+address = "unix:/run/redis/redis.sock"
+key_template = "sess:{key}"
+key_encoding = "raw"
+value = "json"
+fields = { subject = "/passport/user", expires = "/cookie/expires" }
+max_token_lifetime = "14d"
+
 # Sessions that authcached keeps itself: `authctl session create` makes them.
 [profile.sessions]
 upstream = "sqlite"
@@ -106,7 +117,8 @@ changed says so in its answer and in the log.
 
 A profile may be added, changed or removed by a reload. What decides who can prove a token (upstream, issuer,
 key set, CA, algorithms, token type, leeway, introspection endpoint, its client and how that proves itself,
-database, connection, query, key encoding) makes up the profile's id, which is part of every record's digest: when one of
+database, connection, query, key encoding; of Redis its address, user, database, key template and the form of its values)
+makes up the profile's id, which is part of every record's digest: when one of
 them changes, the records of the old id are killed before the reload is answered. The name, the audience and
 the times are no part of it.
 
@@ -178,8 +190,8 @@ The program that owns the database goes on writing it. A change there is seen wh
 What `key_encoding = "raw"` costs: the database then holds tokens that work as they stand, so whoever reads
 the file, a backup of it or its write-ahead log can use them. Prefer a schema that stores a hash.
 
-A session of such a profile may live for ever, so while one is configured every new revocation of a token, in
-any profile, has no end. `limits.rules` then bounds all revocations ever made, unless `authctl revocations lift`
+A session of such a profile, as of one in Redis, may live for ever, so while one is configured every new
+revocation of a token, in any profile, has no end. `limits.rules` then bounds all revocations ever made, unless `authctl revocations lift`
 takes some back.
 
 ### How strong a token must be

@@ -1,7 +1,9 @@
 #include "daemon/base/config_profile.hpp"
 
 #include <array>
+#include <utility>
 
+#include "daemon/base/config_redis.hpp"
 #include "daemon/base/https_url.hpp"
 #include "daemon/base/nearest_name.hpp"
 #include "daemon/base/postgres_conninfo.hpp"
@@ -13,7 +15,8 @@ namespace {
 constexpr std::pair<std::string_view, UpstreamKind> kUpstreams[] = {{"sqlite", UpstreamKind::kSqlite},
                                                                     {"jwks", UpstreamKind::kJwks},
                                                                     {"introspection", UpstreamKind::kIntrospection},
-                                                                    {"postgresql", UpstreamKind::kPostgresql}};
+                                                                    {"postgresql", UpstreamKind::kPostgresql},
+                                                                    {"redis", UpstreamKind::kRedis}};
 constexpr std::pair<std::string_view, ClientAuth> kClientAuths[] = {
     {"client_secret_basic", ClientAuth::kSecretBasic},
     {"client_secret_post", ClientAuth::kSecretPost},
@@ -140,14 +143,30 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
      [](KeyReader& key, ProfileConfig& profile) {
        key.duration(profile.statement_timeout, kStatementTimeoutRange);
      }},
+    {"address", read_redis_address},
+    {"tls", [](KeyReader& key, ProfileConfig& profile) { key.flag(profile.redis.tls); }},
+    {"username",
+     [](KeyReader& key, ProfileConfig& profile) { key.text(profile.redis.username, kClientIdBytesMax); }},
+    {"database_index",
+     [](KeyReader& key, ProfileConfig& profile) {
+       key.number(profile.redis.database_index, kRedisDatabaseRange);
+     }},
+    {"key_template", read_redis_key_template},
+    {"value", read_redis_value},
+    {"fields", read_redis_fields},
+    {"without_expiry", read_redis_without_expiry},
 };
 
 constexpr std::string_view kKeySetKeys[] = {"jwks_file", "jwks_url", "jwks_max_stale", "algorithms"};
 constexpr std::string_view kIssuerKeys[] = {"issuer", "leeway"};
 constexpr std::string_view kJwksOnly[] = {"token_type"};
 constexpr std::string_view kSqliteOnly[] = {"database"};
+constexpr std::string_view kQuery[] = {"query"};
 constexpr std::string_view kSessionKeys[] = {"query", "key_encoding"};
-constexpr std::string_view kPostgresqlOnly[] = {"connection", "password_file", "pool_min", "pool_max", "statement_timeout"};
+constexpr std::string_view kPassword[] = {"password_file"};
+constexpr std::string_view kPostgresqlOnly[] = {"connection", "pool_min", "pool_max", "statement_timeout"};
+constexpr std::string_view kRedisOnly[] = {"address",      "tls",   "username", "database_index",
+                                           "key_template", "value", "fields",   "without_expiry"};
 constexpr std::string_view kIntrospectionOnly[] = {
     "introspection_url",  "introspection_answer", "introspection_token_type", "client_id",
     "client_auth",        "client_secret_file",   "client_key_file",          "client_key_id",
@@ -231,6 +250,8 @@ void refuse_sessions(ProfileJudge& judge) {
   judge.refuse_all(kSqliteOnly, "sqlite");
   judge.refuse_all(kSessionKeys, "sqlite");
   judge.refuse_all(kPostgresqlOnly, "postgresql");
+  judge.refuse_all(kPassword, "postgresql");
+  judge.refuse_all(kRedisOnly, "redis");
 }
 
 void judge_jwks(ProfileJudge& judge, const ProfileConfig& profile) {
@@ -281,6 +302,7 @@ void refuse_issuers(ProfileJudge& judge) {
   judge.refuse_all(kKeySetKeys, "jwks");
   judge.refuse_all(kJwksOnly, "jwks");
   judge.refuse_all(kIntrospectionOnly, "introspection");
+  judge.refuse_all(kRedisOnly, "redis");
   constexpr std::string_view kCa[] = {"ca_file"};
   judge.refuse_all(kCa, "jwks");
 }
@@ -300,12 +322,30 @@ void judge_postgresql(ProfileJudge& judge, const ProfileConfig& profile) {
 void judge_sqlite(ProfileJudge& judge, const ProfileConfig& profile) {
   refuse_issuers(judge);
   judge.refuse_all(kPostgresqlOnly, "postgresql");
+  judge.refuse_all(kPassword, "postgresql");
   if (judge.has("query") && !profile.query.empty() && !profile.query.contains("?1")) {
     judge.refuse("query", "never uses the token's key", "compare a column with ?1, as in: ... WHERE id_hash = ?1");
   }
   judge.require_beside("query", "database", "write the path of the database that the query reads");
   judge.require_beside("key_encoding", "query",
                        "remove it: our own schema always looks up the SHA-256 of the token");
+}
+
+void judge_redis(ProfileJudge& judge, const ProfileConfig& profile) {
+  judge.refuse_all(kIssuerKeys, "jwks");
+  judge.refuse_all(kKeySetKeys, "jwks");
+  judge.refuse_all(kJwksOnly, "jwks");
+  judge.refuse_all(kIntrospectionOnly, "introspection");
+  judge.refuse_all(kSqliteOnly, "sqlite");
+  judge.refuse_all(kQuery, "sqlite");
+  judge.refuse_all(kPostgresqlOnly, "postgresql");
+  judge.require("address", "write \"unix:/run/redis/redis.sock\" or \"host:6379\"");
+  judge.require("key_template", "write how the program that makes the sessions names them, such as \"session:{key}\"");
+  judge.require("key_encoding", "write \"hex_sha256\" or \"base64url_sha256\"; \"raw\" if the keys hold the tokens themselves");
+  judge.require_beside("username", "password_file", "write the path of a file that holds the user's password");
+  constexpr std::string_view kCa[] = {"ca_file"};
+  if (!profile.redis.tls) judge.refuse_unless(kCa, "tls = true");
+  if (const auto fault = redis_fault(profile)) judge.refuse(fault->key, fault->what, fault->remedy);
 }
 
 bool good_name(std::string_view name) {
@@ -337,7 +377,9 @@ ProfileConfig read_profile(const toml::key& name, const toml::table& section,
     case UpstreamKind::kJwks: judge_jwks(judge, profile); break;
     case UpstreamKind::kIntrospection: judge_introspection(judge, profile); break;
     case UpstreamKind::kPostgresql: judge_postgresql(judge, profile); break;
+    case UpstreamKind::kRedis: judge_redis(judge, profile); break;
   }
+  if (profile.upstream == UpstreamKind::kRedis) profile.redis.password_file = std::exchange(profile.password_file, {});
   profile.refresh = profile.refreshes();  // as the effective configuration says it
   return profile;
 }

@@ -195,6 +195,31 @@ void KeyReader::texts(std::vector<std::string>& field, std::size_t count_max, st
   if (texts.size() == list->size()) field = std::move(texts);
 }
 
+void KeyReader::flag(bool& field) {
+  const auto* value = value_.as_boolean();
+  if (value == nullptr) return wrong_type(value_, "true or false, without quotes");
+  field = value->get();
+}
+
+void KeyReader::text_table(std::span<const std::string_view> names, std::span<std::string> fields,
+                           std::size_t bytes_max) {
+  const auto* table = value_.as_table();
+  if (table == nullptr)
+    return wrong_type(value_, "a table of texts, such as { " + std::string(names.front()) + " = \"user\" }");
+  std::ranges::fill(fields, std::string());
+  for (const auto& [key, node] : *table) {
+    const auto known = std::ranges::find(names, key.str());
+    if (known == names.end()) {
+      std::string remedy = "write some of";
+      for (const std::string_view name : names) remedy.append(" ").append(name);
+      if (const auto nearest = nearest_name(key.str(), names)) remedy = "did you mean " + std::string(*nearest) + "?";
+      fail("has an unknown name " + shown_name(key.str()), std::move(remedy));
+      continue;
+    }
+    if (auto text = bounded_text(node, bytes_max)) fields[static_cast<std::size_t>(known - names.begin())] = std::move(*text);
+  }
+}
+
 std::optional<std::size_t> KeyReader::choose(std::span<const std::string_view> names) {
   const auto* text = value_.as_string();
   if (text == nullptr) {

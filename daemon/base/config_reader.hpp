@@ -51,6 +51,12 @@ class KeyReader {
   // 1 to `count_max` different texts.
   void texts(std::vector<std::string>& field, std::size_t count_max, std::size_t bytes_max);
 
+  void flag(bool& field);
+  // A table of texts: under each of `names` that stands in it, the text for its place in `fields`; the others
+  // become empty.
+  void text_table(std::span<const std::string_view> names, std::span<std::string> fields,
+                  std::size_t bytes_max);
+
   template <class Field, class Meaning, std::size_t N>
   void choice(Field& field, const std::pair<std::string_view, Meaning> (&choices)[N]) {
     std::vector<std::string_view> names;

@@ -77,6 +77,23 @@ std::string postgresql_text(const ProfileConfig& profile) {
                      encoding_name(profile.key_encoding), profile.pool_min, profile.pool_max, duration(profile.statement_timeout));
 }
 
+std::string redis_text(const ProfileConfig& profile) {
+  const RedisConfig& redis = profile.redis;
+  std::string out = named("address", redis.address());
+  if (redis.tls) out += "tls = true\n" + named("ca_file", profile.ca_file.native());
+  out += named("username", redis.username) + named("password_file", redis.password_file.native());
+  out += fmt::format("database_index = {}\n", redis.database_index);
+  out += named("key_template", redis.key_prefix + "{key}" + redis.key_suffix);
+  out += named("key_encoding", encoding_name(profile.key_encoding)) + named("value", redis.json ? "json" : "hash");
+  out += named("without_expiry", redis.endless ? "accept" : "refuse");
+  std::string fields;
+  for (std::size_t i = 0; i < kRedisFactCount; ++i) {
+    if (redis.fields[i].empty()) continue;
+    fields += (fields.empty() ? "" : ", ") + fmt::format("{} = {}", redis_facts()[i], toml_string(redis.fields[i]));
+  }
+  return out + "fields = { " + fields + " }\n";
+}
+
 std::string http_text(const HttpConfig& http) {
   std::string out = "\n[http]\n";
   if (!http.socket.empty()) out += fmt::format("listen = {}\n", toml_string("unix:" + http.socket.string()));
@@ -125,6 +142,8 @@ std::string profile_text(const ProfileConfig& profile) {
     out += introspection_text(profile);
   } else if (profile.upstream == UpstreamKind::kPostgresql) {
     out += postgresql_text(profile);
+  } else if (profile.upstream == UpstreamKind::kRedis) {
+    out += redis_text(profile);
   } else {
     if (!profile.database.empty()) out += fmt::format("database = {}\n", toml_string(profile.database.string()));
     if (!profile.query.empty()) out += fmt::format("query = {}\nkey_encoding = \"{}\"\n", toml_string(profile.query), encoding_name(profile.key_encoding));

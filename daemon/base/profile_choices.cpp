@@ -9,6 +9,7 @@ std::string_view upstream_name(UpstreamKind kind) {
     case UpstreamKind::kJwks: return "jwks";
     case UpstreamKind::kIntrospection: return "introspection";
     case UpstreamKind::kPostgresql: return "postgresql";
+    case UpstreamKind::kRedis: return "redis";
   }
   return "?";
 }

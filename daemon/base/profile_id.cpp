@@ -95,6 +95,22 @@ void add_postgresql(CanonicalForm& form, const ProfileConfig& profile) {
   form.add(std::to_string(static_cast<int>(profile.key_encoding)));
 }
 
+void add_redis(CanonicalForm& form, const ProfileConfig& profile) {
+  const RedisConfig& redis = profile.redis;
+  form.add(redis.address());
+  form.add(redis.tls ? "tls" : "");
+  form.add_path(profile.ca_file);
+  form.add(redis.username);
+  form.add_path(redis.password_file);
+  form.add(std::to_string(redis.database_index));
+  form.add(redis.key_prefix);
+  form.add(redis.key_suffix);
+  form.add(std::to_string(static_cast<int>(profile.key_encoding)));
+  form.add(redis.json ? "json" : "hash");
+  form.add(redis.endless ? "endless" : "");
+  for (const std::string& field : redis.fields) form.add(field);
+}
+
 }  // namespace
 
 std::uint64_t ProfileConfig::id() const {
@@ -107,6 +123,7 @@ std::uint64_t ProfileConfig::id() const {
     case UpstreamKind::kJwks: add_jwks(form, *this); break;
     case UpstreamKind::kIntrospection: add_introspection(form, *this); break;
     case UpstreamKind::kPostgresql: add_postgresql(form, *this); break;
+    case UpstreamKind::kRedis: add_redis(form, *this); break;
   }
   std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
   if (EVP_Digest(form.bytes().data(), form.bytes().size(), hash.data(), nullptr, EVP_sha256(), nullptr) !=

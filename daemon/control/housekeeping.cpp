@@ -90,7 +90,8 @@ void Housekeeping::expire_overdue() {
 // Once when an endpoint begins to fail, and once when it answers again. Key sets tell of themselves (key_set_watch.hpp).
 void Housekeeping::tell_complaints() {
   for (const auto& profile : services_.profiles) {
-    if (profile->config.upstream != UpstreamKind::kIntrospection && profile->config.upstream != UpstreamKind::kPostgresql) continue;
+    const UpstreamKind kind = profile->config.upstream;
+    if (kind != UpstreamKind::kIntrospection && kind != UpstreamKind::kPostgresql && kind != UpstreamKind::kRedis) continue;
     const std::string complaint = profile->upstream->complaint();
     const bool failed = failing_.contains(profile->config.name);
     if (complaint.empty() == !failed) continue;

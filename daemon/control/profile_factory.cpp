@@ -8,6 +8,7 @@
 #include "daemon/upstream/introspection_upstream.hpp"
 #include "daemon/upstream/jwks_upstream.hpp"
 #include "daemon/upstream/postgres_upstream.hpp"
+#include "daemon/upstream/redis_upstream.hpp"
 #include "daemon/upstream/sqlite_upstream.hpp"
 
 namespace authcached {
@@ -84,6 +85,11 @@ shm::Result<std::shared_ptr<Upstream>> ProfileFactory::make_postgres_upstream(co
 
 shm::Result<std::shared_ptr<Upstream>> ProfileFactory::make_upstream(const ProfileConfig& profile, const Config& config) {
   if (profile.upstream == UpstreamKind::kPostgresql) return make_postgres_upstream(profile);
+  if (profile.upstream == UpstreamKind::kRedis) {
+    auto redis = RedisUpstream::open(profile, loop_, resolver_, clock_);
+    if (!redis) return std::unexpected(redis.error());
+    return std::shared_ptr<Upstream>(std::move(*redis));
+  }
   if (profile.upstream != UpstreamKind::kSqlite) return make_issuer_upstream(profile);
   auto worker = std::make_unique<Worker>("sessions");
   auto upstream = SqliteUpstream::open(profile, config.state_dir / "sessions.db", *worker, loop_, clock_);

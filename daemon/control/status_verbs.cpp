@@ -161,7 +161,7 @@ json::object upstreams_reply(const Services& services) {
   return {{"upstreams", std::move(upstreams)}};
 }
 
-// A question that every endpoint can answer: a token that nobody was ever given. Its answer becomes no record.
+// A question that every endpoint and every store over a network can answer: a token that nobody was ever given. Its answer becomes no record.
 void ask_endpoints(Services& services, std::function<void()> done) {
   constexpr auto kPatience = std::chrono::seconds(3);  // authctl itself waits 5
   const auto asked = std::make_shared<std::function<void()>>(std::move(done));
@@ -170,7 +170,8 @@ void ask_endpoints(Services& services, std::function<void()> done) {
     if (--*left == 0) (*asked)();
   };
   for (const auto& profile : services.profiles) {
-    if (profile->config.upstream != UpstreamKind::kIntrospection) continue;
+    const UpstreamKind kind = profile->config.upstream;
+    if (kind != UpstreamKind::kIntrospection && kind != UpstreamKind::kRedis) continue;
     std::array<std::uint8_t, 32> random{};
     if (!fill_random(random)) continue;
     const std::string nobodys = base64url_encode({reinterpret_cast<const char*>(random.data()), random.size()});

@@ -30,6 +30,8 @@ const std::string kJwks =
 const std::string kAsked =
     "[profile.m]\nupstream = \"introspection\"\nintrospection_url = \"https://i.example/i\"\nclient_id = \"rs\"\n"
     "client_secret_file = \"/etc/s\"\n";
+const std::string kRedis =
+    "[profile.r]\nupstream = \"redis\"\naddress = \"unix:/r.sock\"\nkey_template = \"s:{key}\"\nkey_encoding = \"raw\"\n";
 
 const std::string kShop =
     "[profile.shop]\nupstream = \"postgresql\"\nconnection = \"host=/s dbname=d user=u\"\nquery = \"$1\"\n";
@@ -175,6 +177,9 @@ std::string file_with_default(const ConfigKey& key) {
   const std::string_view section = key.name.substr(0, dot);
   if (section != "profile.NAME") return "[" + std::string(section) + "]\n" + line + "\n" + kSessions;
   if (key.name.contains(".introspection_") || key.name.ends_with("client_auth")) return kAsked + line + "\n";
+  for (const char* redis : {".tls", ".database_index", ".value", ".without_expiry"}) {
+    if (key.name.ends_with(redis)) return kRedis + line + "\n";
+  }
   if (key.name.ends_with("leeway") || key.name.ends_with("token_type")) return kJwks + line + "\n";
   if (key.name.ends_with("jwks_max_stale")) return without_line(kJwks, "jwks_file") + line + "\n";
   if (key.name.contains(".pool_") || key.name.ends_with("statement_timeout")) return kShop + line + "\n";
@@ -209,6 +214,7 @@ std::string fingerprint(const Config& c) {
     add(static_cast<int>(p.token_type)), add(static_cast<int>(p.key_encoding));
     add(p.refreshes()), add(p.stale_if_error.count()), add(p.jwks_max_stale.count()), add(p.token_type_required), add(p.signed_answers), add(static_cast<int>(p.client_auth));
     add(p.pool_min), add(p.pool_max), add(p.statement_timeout.count());
+    add(p.redis.tls), add(p.redis.database_index), add(p.redis.json), add(p.redis.endless);
     all += "|" + p.issuer + "|" + p.jwks_file.string() + "|" + p.database.string() + "|" + p.query;
   }
   return all;

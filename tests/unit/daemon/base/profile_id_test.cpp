@@ -44,6 +44,16 @@ ProfileConfig asked() {
   return profile;
 }
 
+ProfileConfig redis() {
+  ProfileConfig profile;
+  profile.name = "web";
+  profile.upstream = UpstreamKind::kRedis;
+  profile.redis.host = "redis.test";
+  profile.redis.port = 6379;
+  profile.redis.key_prefix = "session:";
+  return profile;
+}
+
 ProfileConfig changed(ProfileConfig profile, const std::function<void(ProfileConfig&)>& change) {
   change(profile);
   return profile;
@@ -57,6 +67,21 @@ TEST(ProfileId, EveryPartThatDecidesWhoProvesATokenChangesIt) {
   EXPECT_TRUE(distinct(changed(jwks(), [](auto& p) { p.algorithms.pop_back(); })));
   EXPECT_TRUE(distinct(changed(jwks(), [](auto& p) { p.token_type = TokenType::kLegacy; })));
   EXPECT_TRUE(distinct(changed(jwks(), [](auto& p) { p.leeway = std::chrono::seconds{1}; })));
+  EXPECT_TRUE(distinct(redis()));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.host = "other.test"; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.port = 6380; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.socket = "/r.sock"; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.tls = true; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.ca_file = "/ca.pem"; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.username = "web"; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.password_file = "/p"; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.database_index = 1; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.key_prefix = "sess:"; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.key_suffix = ":x"; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.key_encoding = KeyEncoding::kRaw; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.json = true; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.endless = true; })));
+  EXPECT_TRUE(distinct(changed(redis(), [](auto& p) { p.redis.fields[15].clear(); })));
   EXPECT_TRUE(distinct(changed(sqlite(), [](auto& p) { p.database = "/srv/t.db"; })));
   EXPECT_TRUE(distinct(changed(sqlite(), [](auto& p) { p.database.clear(); })));
   EXPECT_TRUE(distinct(changed(sqlite(), [](auto& p) { p.query += " "; })));
