@@ -33,7 +33,11 @@ class RefreshLead {
  private:
   std::array<std::int64_t, kSamples> samples_{};
   std::size_t measured_ = 0;
-  std::int64_t slow_ns_ = 0;
+  // Found when it is asked for: many answers come between two looks.
+  mutable std::int64_t slow_ns_ = 0;
+  mutable bool found_ = true;
+
+  [[nodiscard]] std::int64_t slow_ns() const;
 };
 
 }  // namespace authcached

@@ -149,6 +149,7 @@ void SealedTokens::erase(Entries::iterator entry) {
 }
 
 void SealedTokens::forget(const shm::Key& key) {
+  if (entries_.empty()) return;
   if (const auto found = entries_.find(key); found != entries_.end()) erase(found);
 }
 
@@ -177,6 +178,7 @@ void SealedTokens::review() {
 }
 
 void SealedTokens::ended(const shm::Key& key, shm::SlotState) noexcept {
+  if (entries_.empty()) return;  // with every record that ends, also where no profile refreshes
   const auto found = entries_.find(key);
   if (found == entries_.end()) return;
   found->second.unlink();
