@@ -78,7 +78,9 @@ struct ProfileConfig {
 
   [[nodiscard]] KeySource key_source() const;
   // True if its sessions are in a database: another program's, or our own.
-  [[nodiscard]] bool keeps_sessions() const { return upstream == UpstreamKind::kSqlite || upstream == UpstreamKind::kPostgresql; }
+  [[nodiscard]] bool keeps_sessions() const {
+    return upstream == UpstreamKind::kSqlite || upstream == UpstreamKind::kPostgresql || upstream == UpstreamKind::kRedis;
+  }
   // Whether records in use are proven again before their time is over. A session store answers from this host in
   // microseconds, so its tokens are not kept for that unless it is asked for.
   [[nodiscard]] bool refreshes() const { return refresh.value_or(upstream != UpstreamKind::kSqlite); }

@@ -23,7 +23,7 @@ constexpr std::size_t kLengthenSlice = 1'000;
 std::int64_t rule_life_ns(const ProfileConfig& profile) {
   // A session of somebody else's schema and an introspected token may name no end, and a legacy token no time of issue: how
   // long such a one has lived cannot be judged, so it could still be admitted after any time.
-  const bool foreign = (profile.keeps_sessions() && !profile.query.empty()) || profile.upstream == UpstreamKind::kRedis;
+  const bool foreign = profile.keeps_sessions() && (!profile.query.empty() || profile.upstream == UpstreamKind::kRedis);
   const bool legacy = profile.upstream == UpstreamKind::kJwks && profile.token_type == TokenType::kLegacy;
   // Twice the leeway: a token may be issued that far ahead of this clock, and outlive its end by as much.
   const bool introspected = profile.upstream == UpstreamKind::kIntrospection;

@@ -31,10 +31,10 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 
 std::string hex_of(const Sha256& digest) {
   constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const std::uint8_t byte : digest) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
+  std::string text(2 * digest.size(), '\0');
+  for (std::size_t i = 0; i < digest.size(); ++i) {
+    text[2 * i] = kDigits[digest[i] >> 4];
+    text[2 * i + 1] = kDigits[digest[i] & 15];
   }
   return text;
 }
@@ -156,41 +156,61 @@ RedisJudgement judge_json(const RedisReply& value, const RedisConfig& config, st
 
 }  // namespace
 
-std::string redis_key_of(std::string_view token, const ProfileConfig& profile) {
-  std::string key = profile.redis.key_prefix;
-  if (profile.key_encoding == KeyEncoding::kRaw) {
-    append_secret(key, token);
+RedisLookup::RedisLookup(const ProfileConfig& profile)
+    : prefix_(profile.redis.key_prefix), suffix_(profile.redis.key_suffix), encoding_(profile.key_encoding) {
+  append_redis_command(before_, {"MULTI"});
+  before_ += "*2\r\n$4\r\nPTTL\r\n";
+  if (profile.redis.json) {
+    between_ = "*4\r\n$8\r\nGETRANGE\r\n";
+    // One byte more than is read: a value that is cut off is told from one that ends there.
+    append_redis_argument(behind_, "0");
+    append_redis_argument(behind_, std::to_string(kRedisValueBytesMax));
+  } else {
+    std::size_t named = 0;
+    for (const std::string& name : profile.redis.fields) {
+      if (name.empty()) continue;
+      ++named;
+      append_redis_argument(behind_, name);
+    }
+    between_ = "*" + std::to_string(2 + named) + "\r\n$5\r\nHMGET\r\n";
+  }
+  append_redis_command(behind_, {"EXEC"});
+}
+
+std::string RedisLookup::key_of(std::string_view token) const {
+  std::string key;
+  key.reserve(prefix_.size() + std::max(token.size(), 2 * sizeof(Sha256)) + suffix_.size());
+  key += prefix_;
+  if (encoding_ == KeyEncoding::kRaw) {
+    key += token;
   } else {
     const Sha256 digest = sha256(token);
     const std::string_view bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
-    if (profile.key_encoding == KeyEncoding::kHexSha256) {
+    if (encoding_ == KeyEncoding::kHexSha256) {
       key += hex_of(digest);
-    } else if (profile.key_encoding == KeyEncoding::kBase64urlSha256) {
+    } else if (encoding_ == KeyEncoding::kBase64urlSha256) {
       key += base64url_encode(bytes);
     } else {
       key += bytes;
     }
   }
-  append_secret(key, profile.redis.key_suffix);
+  key += suffix_;
   return key;
 }
 
-void append_redis_lookup(std::string& commands, std::string_view key, const RedisConfig& config) {
-  append_redis_command(commands, {"MULTI"});
-  append_redis_command(commands, {"PTTL", key});
-  if (config.json) {
-    // One byte more than is read: a value that is cut off is told from one that ends there.
-    static const std::string kLast = std::to_string(kRedisValueBytesMax);
-    append_redis_command(commands, {"GETRANGE", key, "0", kLast});
-  } else {
-    std::array<std::string_view, kRedisFactCount + 2> arguments{"HMGET", key};
-    std::size_t count = 2;
-    for (const std::string& name : config.fields) {
-      if (!name.empty()) arguments[count++] = name;
-    }
-    append_redis_command(commands, std::span(arguments).first(count));
-  }
-  append_redis_command(commands, {"EXEC"});
+std::string RedisLookup::commands_for(std::string_view token) const {
+  constexpr std::size_t kLengthBytes = 24;  // in front of a key, and the end behind it
+  std::string key = key_of(token);
+  std::string commands;
+  // At once: growing would leave copies of a token behind.
+  commands.reserve(before_.size() + between_.size() + behind_.size() + 2 * (key.size() + kLengthBytes));
+  commands += before_;
+  append_redis_argument(commands, key);
+  commands += between_;
+  append_redis_argument(commands, key);
+  commands += behind_;
+  wipe(key);
+  return commands;
 }
 
 RedisJudgement judge_redis_session(const RedisReply& reply, const RedisConfig& config,

@@ -20,12 +20,22 @@ namespace authcached {
 // Of a value = "json": connect-redis and its like store a few KB. More is not read, and not fetched either.
 inline constexpr std::size_t kRedisValueBytesMax = 256 * 1024;
 
-// Replies of the commands that append_redis_lookup appends.
+// Replies of a lookup's commands.
 inline constexpr unsigned kRedisLookupReplies = 4;
 
-// prefix + token, as the key encoding writes it, + suffix.
-[[nodiscard]] std::string redis_key_of(std::string_view token, const ProfileConfig& profile);
-void append_redis_lookup(std::string& commands, std::string_view key, const RedisConfig& config);
+// The commands that find a session; what is the same for every token is put together once.
+class RedisLookup {
+ public:
+  explicit RedisLookup(const ProfileConfig& profile);
+  // Prefix + token, as the key encoding writes it, + suffix.
+  [[nodiscard]] std::string key_of(std::string_view token) const;
+  [[nodiscard]] std::string commands_for(std::string_view token) const;
+
+ private:
+  const std::string prefix_, suffix_;
+  const KeyEncoding encoding_;
+  std::string before_, between_, behind_;  // the two places of the key
+};
 
 struct RedisJudgement {
   Proof proof;

@@ -24,12 +24,13 @@ namespace {
 
 // A key holds the whole token where key_encoding = "raw".
 constexpr std::size_t kRedisTokenBytesMax = 4'096;
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 }  // namespace
 
 RedisUpstream::RedisUpstream(const ProfileConfig& profile, std::shared_ptr<RedisClient> client, Loop& loop,
                              const Clock& clock)
-    : profile_(profile), client_(std::move(client)), loop_(loop), clock_(clock) {}
+    : profile_(profile), lookup_(profile), client_(std::move(client)), loop_(loop), clock_(clock) {}
 
 shm::Result<std::shared_ptr<RedisUpstream>> RedisUpstream::open(const ProfileConfig& profile, Loop& loop,
                                                                 Executor& blocking, const Clock& clock) {
@@ -57,10 +58,8 @@ void RedisUpstream::resolve(Query query, Answer answer) {
         [answer = std::move(answer)]() mutable { answer(unavailable_proof(Reason::kOverloaded)); });
   }
   RedisQuestion question;
-  std::string key = redis_key_of(query.token, profile_);
+  question.commands = lookup_.commands_for(query.token);
   wipe(query.token);
-  append_redis_lookup(question.commands, key, profile_.redis);
-  wipe(key);
   question.replies = kRedisLookupReplies;
   question.deadline_ns = query.deadline_ns;
   // From before it is sent: the time to live is counted from here, and so never beyond the session's.
@@ -91,6 +90,7 @@ bool RedisUpstream::answered(const shm::Result<RedisReply>& reply, std::int64_t 
     return false;
   }
   health_ = Health::kGood;
+  answered_ns_ = clock_.boot_ns();
   if (judgement.proof.verdict == Verdict::kValid) {
     ++counters_.valid;
   } else if (judgement.proof.verdict == Verdict::kInvalid) {
@@ -109,15 +109,21 @@ void RedisUpstream::fail(std::string sentence, std::uint64_t deadline_ns, Answer
   const bool late = exact_monotonic_ns() >= deadline_ns;
   ++(late ? counters_.timeouts : counters_.unavailable);
   health_ = Health::kFailed;
+  failed_ns_ = clock_.boot_ns();
   last_error_ = std::move(sentence);
   answer(unavailable_proof(late ? Reason::kTimeout : Reason::kUpstream));
 }
 
 std::string RedisUpstream::complaint() const {
-  return health_ == Health::kFailed ? "cannot learn about its sessions: " + last_error_ : std::string();
+  // Without a question that failed, too: the next one will.
+  const std::string trouble = health_ == Health::kFailed ? last_error_ : client_->trouble();
+  return trouble.empty() ? trouble : "cannot learn about its sessions: " + trouble;
 }
 
 std::string RedisUpstream::state_json() const {
+  const auto age_s = [now = clock_.boot_ns()](std::int64_t since_ns) {
+    return std::max<std::int64_t>(now - since_ns, 0) / kNsPerSecond;
+  };
   constexpr std::array<std::string_view, 3> kHealth{"unasked", "good", "failed"};
   json::object state{{"kind", "redis"},
                      {"state", kHealth[static_cast<std::size_t>(health_)]},
@@ -132,6 +138,11 @@ std::string RedisUpstream::state_json() const {
                      {"last_not_understood", last_unread_},
                      {"error", health_ == Health::kFailed ? last_error_ : std::string()},
                      {"connection", json::parse(client_->state_json())}};
+  if (answered_ns_ != 0) state["last_answer_age_s"] = age_s(answered_ns_);
+  if (failed_ns_ != 0) {
+    state["last_error"] = last_error_;
+    state["last_error_age_s"] = age_s(failed_ns_);
+  }
   return json::serialize(state);
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/config.hpp"
 #include "daemon/io/redis/redis_client.hpp"
+#include "daemon/upstream/redis_session.hpp"
 #include "daemon/upstream/upstream.hpp"
 #include "shm/result.hpp"
 
@@ -46,12 +47,15 @@ class RedisUpstream final : public Upstream, public std::enable_shared_from_this
   void fail(std::string sentence, std::uint64_t deadline_ns, Answer& answer);
 
   const ProfileConfig profile_;
+  const RedisLookup lookup_;
   std::shared_ptr<RedisClient> client_;
   Loop& loop_;
   const Clock& clock_;
   Health health_ = Health::kUnasked;
-  std::string last_error_;   // why a question was not answered
-  std::string last_unread_;  // why a session was not understood
+  std::string last_error_;        // why a question was not answered
+  std::int64_t failed_ns_ = 0;    // CLOCK_BOOTTIME
+  std::int64_t answered_ns_ = 0;  // the same
+  std::string last_unread_;       // why a session was not understood
   Counters counters_;
 };
 

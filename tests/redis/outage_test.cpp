@@ -63,6 +63,15 @@ TEST_F(RedisOutage, AServerThatIsNotThereYetIsWaitedForABit) {
   EXPECT_TRUE(becomes(asker, "t", "valid")) << asker.state();
 }
 
+TEST_F(RedisOutage, AServerThatIsOutIsToldOfBeforeAnybodyAsks) {
+  RedisServer server;
+  RedisAsker asker(redis_profile(server));
+  EXPECT_TRUE(eventually([&] { return !asker.complaint().empty(); }));
+  expect_says(asker.complaint(), "no connection came about");
+  server.start();
+  EXPECT_TRUE(eventually([&] { return asker.complaint().empty(); })) << asker.complaint();
+}
+
 TEST_F(RedisOutage, AQuestionWhoseConnectionIsLostIsAskedAgain) {
   RedisServer server;
   server.start();

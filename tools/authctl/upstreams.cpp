@@ -48,7 +48,24 @@ std::string last_good_text(const json::object& state) {
   return state.contains("age_s") ? age_text(state, "age_s") : age_text(state, "last_answer_age_s");
 }
 
+// A store over a network has one connection, and says how that is in place of a breaker.
+std::vector<std::string> store_row(const std::string& profile, const std::string& kind, const json::object& state,
+                                   const json::object& connection) {
+  return {profile,
+          kind,
+          or_dash(state, "state"),
+          "-",
+          last_good_text(state),
+          or_dash(connection, "questions"),
+          "-",
+          or_dash(connection, "connections"),
+          latency_text(connection, "p50"),
+          latency_text(connection, "p99"),
+          or_dash(connection, "state")};
+}
+
 std::vector<std::string> row_of(const std::string& profile, const std::string& kind, const json::object& state) {
+  if (const json::object& connection = object_in(state, "connection"); !connection.empty()) return store_row(profile, kind, state, connection);
   // Of an issuer's endpoints, or of a database's connections.
   const json::object& http = object_in(state, state.contains("http") ? "http" : "pool");
   return {profile,
@@ -118,7 +135,7 @@ std::string upstreams_text(const json::object& reply) {
 
 void declare_upstreams(Command command) {
   const auto probe = std::make_shared<bool>(false);
-  command.flag("--probe", *probe, "ask each introspection endpoint now, about a token that nobody has");
+  command.flag("--probe", *probe, "ask each introspection endpoint and each Redis now, about a token that nobody has");
   command.action([probe](Call& call) {
     boost::json::object question = request("upstreams");
     if (*probe) question["probe"] = true;

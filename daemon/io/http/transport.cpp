@@ -80,6 +80,16 @@ class SocketTransport final : public Transport, public std::enable_shared_from_t
     if (out_.empty()) write_next();
   }
 
+  void write_now(std::string_view bytes) override {
+    if (events_ == nullptr) return;
+    if (waiting_ == 0) {
+      const ssize_t sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      // What went wrong is told by the read under way.
+      if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    if (!bytes.empty()) write(std::string(bytes));
+  }
+
   std::size_t waiting() const override { return waiting_; }
 
   void close(std::string_view farewell) override {

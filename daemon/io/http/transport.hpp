@@ -36,6 +36,9 @@ class Transport {
 
   // Takes the bytes over; they are wiped once the kernel has them.
   virtual void write(std::string bytes) = 0;
+  // Hands to the kernel at once what it takes, in place of at the end of the loop's turn: for many small writes
+  // whose answers should come back while more are being made. Copies the rest.
+  virtual void write_now(std::string_view bytes) = 0;
   [[nodiscard]] virtual std::size_t waiting() const = 0;  // bytes that the kernel has not taken
   // farewell goes out if it can at once. Whatever else waits is dropped.
   virtual void close(std::string_view farewell) = 0;

@@ -59,12 +59,11 @@ void RedisChannel::take_plaintext(std::string_view bytes) {
   }
 }
 
-void RedisChannel::write(std::string commands) {
+void RedisChannel::write(std::string_view commands) {
   if (events_ == nullptr || commands.empty()) return;
-  if (!tls_) return transport_->write(std::move(commands));
+  if (!tls_) return transport_->write_now(commands);
   // What fails here also ends the stream that is read.
   [[maybe_unused]] const auto failure = tls_->send(commands);
-  wipe(commands);
   send_ciphertext();
 }
 

@@ -41,7 +41,7 @@ class RedisChannel final : public std::enable_shared_from_this<RedisChannel>, pr
 
   void connect(const std::string& socket);
   void connect(const HostAddress& address, std::uint16_t port);
-  void write(std::string commands);  // once open
+  void write(std::string_view commands);  // once open
   void close();
 
   [[nodiscard]] std::size_t waiting() const { return transport_ ? transport_->waiting() : 0; }

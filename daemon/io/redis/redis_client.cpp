@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/io/http/secret_text.hpp"
 #include "daemon/io/redis/redis_command.hpp"
 
 namespace authcached {
@@ -17,20 +18,23 @@ constexpr std::size_t kOutputWaiting = 256 * 1024;
 
 }  // namespace
 
+RedisClient::Flight::~Flight() { wipe(commands); }
+
 void RedisClient::send(RedisQuestion question) {
   ++counters_.questions;
-  Flight flight;
-  flight.commands = SecretText(std::move(question.commands));
-  flight.replies = question.replies;
-  flight.deadline_ns = question.deadline_ns;
-  flight.answer = std::move(question.answer);
+  auto flight = std::make_unique<Flight>();
+  flight->commands = std::move(question.commands);
+  flight->replies = question.replies;
+  flight->deadline_ns = question.deadline_ns;
+  flight->answer = std::move(question.answer);
   if (full() || (state_ != State::kOpen && hopeless())) return refuse_soon(std::move(flight));
   waiting_.push_back(std::move(flight));
   tick_soon();
+  if (waiting_.size() >= kFlushAt) return flush();
   flush_soon();
 }
 
-void RedisClient::refuse_soon(Flight flight) {
+void RedisClient::refuse_soon(std::unique_ptr<Flight> flight) {
   refused_soon_.push_back(std::move(flight));
   if (refused_soon_.size() > 1) return;
   loop_.post([weak = weak_from_this()] {
@@ -39,13 +43,13 @@ void RedisClient::refuse_soon(Flight flight) {
   });
 }
 
-void RedisClient::give_up(std::vector<Flight> flights, const std::string& sentence) {
+void RedisClient::give_up(std::vector<std::unique_ptr<Flight>> flights, const std::string& sentence) {
   counters_.refused += flights.size();
   const Result<RedisReply> why =
       fail(ErrorCode::kUnavailable,
            sentence.empty() ? place_ + ": too many questions wait for it already" : sentence);
-  for (Flight& flight : flights) {
-    if (flight.answer) flight.answer(why);
+  for (const auto& flight : flights) {
+    if (flight->answer) flight->answer(why);
   }
 }
 
@@ -63,25 +67,18 @@ void RedisClient::flush_soon() {
 void RedisClient::flush() {
   if (state_ != State::kOpen || waiting_.empty() || channel_->waiting() >= kOutputWaiting) return;
   const std::uint64_t now = exact_monotonic_ns();
-  std::size_t bytes = 0, count = 0;
-  for (const Flight& flight : waiting_) {
-    if (flights_.size() + count == kPipelinedMax || bytes >= kOutputWaiting) break;
-    bytes += flight.commands.view().size();
-    ++count;
-  }
-  std::string out;
-  out.reserve(bytes);
-  for (; count > 0; --count) {
-    Flight& flight = waiting_.front();
-    out.append(flight.commands.view());
+  while (!waiting_.empty() && flights_.size() < kPipelinedMax && out_.size() < kOutputWaiting) {
+    Flight& flight = *waiting_.front();
+    append_secret(out_, flight.commands);
     flight.replies_left = flight.replies;
     flight.fault.clear();
     flight.sent_ns = now;
     ++flight.attempts;
-    flights_.push_back(std::move(flight));
+    flights_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
-  channel_->write(std::move(out));
+  channel_->write(out_);
+  wipe(out_);
 }
 
 void RedisClient::channel_drained() { flush(); }
@@ -90,7 +87,7 @@ void RedisClient::channel_reply(const RedisReply& reply) {
   if (state_ == State::kGreeting) return greeted(reply);
   if (flights_.empty()) return lost({FailureKind::kMalformed, "it answers what nobody asked"});
   bool reconnect = false;
-  Flight& front = flights_.front();
+  Flight& front = *flights_.front();
   --front.replies_left;
   if (reply.is(RedisReply::Kind::kError)) {
     RedisFault fault = redis_fault_of(reply.text());
@@ -100,25 +97,25 @@ void RedisClient::channel_reply(const RedisReply& reply) {
     return lost({FailureKind::kMalformed, "its answers do not fit the questions"});
   }
   if (front.replies_left > 0) return;
-  Flight flight = std::move(front);
+  const std::unique_ptr<Flight> flight = std::move(flights_.front());
   flights_.pop_front();
   failed_ = 0;
   refused_ = false;
   ++counters_.answers;
-  latency_.add(channel_->heard_ns() - flight.sent_ns);
+  latency_.add(std::max(channel_->heard_ns(), flight->sent_ns) - flight->sent_ns);
   const auto self = shared_from_this();
   bool fits = true;
-  if (!flight.fault.empty()) {
+  if (!flight->fault.empty()) {
     ++counters_.errors;
-    remember(flight.fault);
-    if (flight.answer) flight.answer(fail(ErrorCode::kRefused, flight.fault));
-  } else if (flight.answer) {
-    fits = flight.answer(reply);
+    remember(flight->fault);
+    if (flight->answer) flight->answer(fail(ErrorCode::kRefused, flight->fault));
+  } else if (flight->answer) {
+    fits = flight->answer(reply);
   }
   if (state_ != State::kOpen) return;
   // The question is answered: those behind it are not to blame.
   if (!fits) return lost({FailureKind::kLost, "its answers do not fit the questions"});
-  if (reconnect) lost({FailureKind::kNotTaken, flight.fault.substr(place_.size() + 2)});
+  if (reconnect) lost({FailureKind::kNotTaken, flight->fault.substr(place_.size() + 2)});
 }
 
 void RedisClient::tick_soon() {
@@ -135,16 +132,17 @@ void RedisClient::tick_soon() {
 // Answers what is past its deadline. What is on the wire keeps its place there, since its replies still come.
 void RedisClient::sweep() {
   const std::uint64_t now = exact_monotonic_ns();
-  std::vector<Flight> late;
+  std::vector<std::unique_ptr<Flight>> late;
   bool silent = false;
-  for (Flight& flight : flights_) {
-    if (!flight.answer || flight.deadline_ns > now) continue;
+  for (const auto& flight : flights_) {
+    if (!flight->answer || flight->deadline_ns > now) continue;
     // Nothing at all was heard since it was asked: nobody may be there any more.
-    silent = silent || channel_->heard_ns() <= flight.sent_ns;
-    late.emplace_back().answer = std::exchange(flight.answer, nullptr);
+    silent = silent || channel_->heard_ns() <= flight->sent_ns;
+    late.push_back(std::make_unique<Flight>());
+    late.back()->answer = std::exchange(flight->answer, nullptr);
   }
-  std::erase_if(waiting_, [&](Flight& flight) {
-    if (flight.deadline_ns > now) return false;
+  std::erase_if(waiting_, [&](std::unique_ptr<Flight>& flight) {
+    if (flight->deadline_ns > now) return false;
     late.push_back(std::move(flight));
     return true;
   });

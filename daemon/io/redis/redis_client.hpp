@@ -53,6 +53,8 @@ class RedisClient final : public std::enable_shared_from_this<RedisClient>, priv
   // On the wire: enough to keep a server busy through a round trip, few enough that an answer is not behind
   // thousands of others.
   static constexpr std::size_t kPipelinedMax = 1'024;
+  // So many go out without waiting for the end of the loop's turn: the server works on them meanwhile.
+  static constexpr std::size_t kFlushAt = 32;
   // To be reached, and to shake hands and greet, for each address.
   static constexpr std::uint64_t kAttemptPatience_ns = 3'000'000'000;
   // A connection that nothing was heard on for this long is asked for a sign of life ...
@@ -72,12 +74,15 @@ class RedisClient final : public std::enable_shared_from_this<RedisClient>, priv
 
   [[nodiscard]] bool full() const { return waiting_.size() + flights_.size() >= kOpenMax; }
   void send(RedisQuestion question);
+  // Why questions are refused at once; empty while they are not.
+  [[nodiscard]] std::string trouble() const;
   // The connection's members of `authctl upstreams`, as JSON object text.
   [[nodiscard]] std::string state_json() const;
 
  private:
   struct Flight {
-    SecretText commands;
+    ~Flight();
+    std::string commands;
     unsigned replies = 1;
     unsigned replies_left = 1;
     unsigned attempts = 0;
@@ -103,8 +108,8 @@ class RedisClient final : public std::enable_shared_from_this<RedisClient>, priv
   void flush_soon();
   void tick_soon();
   void sweep();
-  void give_up(std::vector<Flight> flights, const std::string& sentence);
-  void refuse_soon(Flight flight);
+  void give_up(std::vector<std::unique_ptr<Flight>> flights, const std::string& sentence);
+  void refuse_soon(std::unique_ptr<Flight> flight);
   void check_health();
 
   // redis_connecting.cpp: the connection
@@ -143,9 +148,10 @@ class RedisClient final : public std::enable_shared_from_this<RedisClient>, priv
   std::string last_error_;
   std::uint64_t last_error_ns_ = 0;
 
-  std::deque<Flight> waiting_;
-  std::deque<Flight> flights_;  // on the wire, in their order
-  std::vector<Flight> refused_soon_;
+  std::deque<std::unique_ptr<Flight>> waiting_;
+  std::deque<std::unique_ptr<Flight>> flights_;  // on the wire, in their order
+  std::vector<std::unique_ptr<Flight>> refused_soon_;
+  std::string out_;  // what is written at a time; kept for its room
   bool flushing_soon_ = false;
   bool ticking_ = false;
   Counters counters_;

@@ -18,13 +18,15 @@ void append_length(std::string& commands, char mark, std::size_t length) {
 
 }  // namespace
 
+void append_redis_argument(std::string& commands, std::string_view argument) {
+  append_length(commands, '$', argument.size());
+  append_secret(commands, argument);
+  append_secret(commands, "\r\n");
+}
+
 void append_redis_command(std::string& commands, std::span<const std::string_view> arguments) {
   append_length(commands, '*', arguments.size());
-  for (const std::string_view argument : arguments) {
-    append_length(commands, '$', argument.size());
-    append_secret(commands, argument);
-    append_secret(commands, "\r\n");
-  }
+  for (const std::string_view argument : arguments) append_redis_argument(commands, argument);
 }
 
 }  // namespace authcached

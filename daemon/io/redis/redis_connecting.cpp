@@ -2,18 +2,16 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <iterator>
 
 #include "daemon/base/random.hpp"
 #include "daemon/io/http/backoff.hpp"
+#include "daemon/io/http/secret_text.hpp"
 #include "daemon/io/redis/redis_client.hpp"
 #include "daemon/io/redis/redis_command.hpp"
 
 namespace authcached {
 
-namespace json = boost::json;
 using authcache::shm::Result;
 
 namespace {
@@ -88,6 +86,10 @@ Result<std::shared_ptr<RedisClient>> RedisClient::create(const RedisConfig& conf
 
 bool RedisClient::hopeless() const { return refused_ || failed_ >= kAttemptsMax; }
 
+std::string RedisClient::trouble() const {
+  return state_ != State::kOpen && hopeless() ? last_error_ : std::string();
+}
+
 void RedisClient::begin() {
   state_ = State::kConnecting;
   if (config_.password_file.empty()) return connect();
@@ -155,7 +157,8 @@ void RedisClient::channel_open() {
     append_redis_command(commands, {"SELECT", std::to_string(config_.database_index)});
     greeting_->steps.push_back(Greeting::Step::kSelect);
   }
-  channel_->write(std::move(commands));
+  channel_->write(commands);
+  wipe(commands);
 }
 
 void RedisClient::greeted(const RedisReply& reply) {
@@ -230,8 +233,8 @@ void RedisClient::attempt_failed(std::string cause, bool refused) {
     if (const auto again = weak.lock()) again->begin();
   });
   if (!hopeless() || waiting_.empty()) return;
-  std::vector<Flight> refusals(std::make_move_iterator(waiting_.begin()),
-                               std::make_move_iterator(waiting_.end()));
+  std::vector<std::unique_ptr<Flight>> refusals(std::make_move_iterator(waiting_.begin()),
+                                                std::make_move_iterator(waiting_.end()));
   waiting_.clear();
   give_up(std::move(refusals), last_error_);
 }
@@ -243,15 +246,15 @@ void RedisClient::lost(const Failure& why) {
   // What a reader cannot read was meant for whoever comes first. It alone is to blame, and must not be asked
   // again; the others only stood behind it.
   const bool blamed = why.kind == FailureKind::kMalformed;
-  std::vector<Flight> over;
+  std::vector<std::unique_ptr<Flight>> over;
   for (std::size_t i = flights_.size(); i-- > 0;) {
-    Flight& flight = flights_[i];
-    if (!flight.answer) continue;
-    if (blamed ? i == 0 : flight.attempts >= kAsksMax) {
+    std::unique_ptr<Flight>& flight = flights_[i];
+    if (!flight->answer) continue;
+    if (blamed ? i == 0 : flight->attempts >= kAsksMax) {
       over.push_back(std::move(flight));
       continue;
     }
-    if (blamed) --flight.attempts;
+    if (blamed) --flight->attempts;
     ++counters_.repeated;
     waiting_.push_front(std::move(flight));
   }
@@ -276,32 +279,6 @@ void RedisClient::lost(const Failure& why) {
 void RedisClient::remember(std::string cause) {
   last_error_ = std::move(cause);
   last_error_ns_ = exact_monotonic_ns();
-}
-
-std::string RedisClient::state_json() const {
-  constexpr std::array<std::string_view, 4> kStates{"connecting", "greeting", "open", "waiting to connect"};
-  constexpr std::uint64_t kNsPerMs = 1'000'000;
-  const std::uint64_t now = exact_monotonic_ns();
-  json::object state{
-      {"state", kStates[static_cast<std::size_t>(state_)]},
-      {"tls", config_.tls},
-      {"server_version", version_},
-      {"server_role", role_},
-      {"failed_attempts", failed_},
-      {"connections", counters_.connections},
-      {"losses", counters_.losses},
-      {"questions", counters_.questions},
-      {"answers", counters_.answers},
-      {"errors", counters_.errors},
-      {"repeated", counters_.repeated},
-      {"refused", counters_.refused},
-      {"on_the_wire", flights_.size()},
-      {"waiting", waiting_.size()},
-      {"latency_us", {{"p50", latency_.percentile_us(0.5)}, {"p99", latency_.percentile_us(0.99)}}},
-      {"last_error", last_error_}};
-  if (state_ == State::kPausing) state["retry_ms"] = retry_ns_ > now ? (retry_ns_ - now) / kNsPerMs : 0;
-  if (!last_error_.empty()) state["last_error_age_ms"] = (now - last_error_ns_) / kNsPerMs;
-  return json::serialize(state);
 }
 
 }  // namespace authcached

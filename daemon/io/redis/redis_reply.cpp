@@ -17,6 +17,9 @@ using Kind = RedisReply::Kind;
 
 // Around a text: the line with its length, and its end.
 constexpr std::size_t kFrameBytes = 32;
+// Room that stays between replies. hiredis' own default is less than what one read of a socket takes, so that it
+// would be given back and asked for again with each.
+constexpr std::size_t kBufferKept = 64 * 1024;
 
 // What hiredis' callbacks build into. They are called by C code: nothing is thrown through it.
 struct Build {
@@ -102,7 +105,9 @@ struct RedisReplyReader::Impl {
 RedisReplyReader::RedisReplyReader(const RedisReplyLimits& limits) : impl_(std::make_unique<Impl>()) {
   impl_->build.limits = limits;
   impl_->reader.reset(redisReaderCreateWithFunctions(&functions));
-  if (impl_->reader) impl_->reader->privdata = &impl_->build;
+  if (!impl_->reader) return;
+  impl_->reader->privdata = &impl_->build;
+  impl_->reader->maxbuf = kBufferKept;
 }
 
 RedisReplyReader::~RedisReplyReader() = default;

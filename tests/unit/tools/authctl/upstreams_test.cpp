@@ -26,6 +26,16 @@ TEST(Upstreams, AnEndpointShowsReuseHandshakesLatencyBreakerAndItsLastError) {
   }
 }
 
+TEST(Upstreams, AStoreOverANetworkShowsItsConnection) {
+  const std::string text = shown(R"({"upstreams":[{"profile":"web","kind":"redis","state":{"state":"failed","last_answer_age_s":4,
+    "error":"redis.test:6379: no connection came about","last_error":"redis.test:6379: no connection came about","last_error_age_s":2,
+    "connection":{"state":"waiting to connect","questions":70,"connections":3,"latency_us":{"p50":120,"p99":800}}}}]})");
+  for (const char* word : {"web", "redis", "failed", "4s", "70", "  3  ", "120us", "800us", "waiting to connect",
+                           "\nweb redis: redis.test:6379: no connection came about (2s ago)\n"}) {
+    EXPECT_TRUE(text.contains(word)) << word << "\n" << text;
+  }
+}
+
 TEST(Upstreams, KeysThatCheckSignedAnswersHaveARowOfTheirOwn) {
   const std::string text = shown(R"({"upstreams":[{"profile":"p","kind":"introspection","state":{"state":"failed","error":"no answer",
     "last_error":"no answer","last_error_age_s":1,"key_set":{"state":"stale","keys":3,"age_s":700,"http":{"breaker":{"state":"open"}}}}}]})");
