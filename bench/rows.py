@@ -76,6 +76,8 @@ ROWS = [
     Row("http_connection_reuse", "requests to that nginx on a connection that was there already, of all", (">=", 0.99)),
     Row("jwt_miss_over_verify", "misses/s on distinct RS256 JWTs over bare verification in one thread", (">=", 0.6)),
     Row("jwt_miss_per_s", "such misses/s"),
+    Row("redis_lookup_over_pipeline", "session misses/s in Redis over a bare loop of the same commands on the same server", (">=", 0.4)),
+    Row("redis_miss_per_s", "such misses/s"),
     Row("daemon_heap_over_table_1m", "the daemon's memory without the table, over the table, 1 M sessions", ("<=", 1.0)),
     Row("session_create_per_s", "sessions created/s, durable, 1 000 a request, four callers", (">=", 50_000)),
 ]
