@@ -250,7 +250,7 @@ void refuse_sessions(ProfileJudge& judge) {
   judge.refuse_all(kSqliteOnly, "sqlite");
   judge.refuse_all(kSessionKeys, "sqlite");
   judge.refuse_all(kPostgresqlOnly, "postgresql");
-  judge.refuse_all(kPassword, "postgresql");
+  judge.refuse_unless(kPassword, "upstream = \"postgresql\" or upstream = \"redis\"");
   judge.refuse_all(kRedisOnly, "redis");
 }
 
@@ -322,7 +322,7 @@ void judge_postgresql(ProfileJudge& judge, const ProfileConfig& profile) {
 void judge_sqlite(ProfileJudge& judge, const ProfileConfig& profile) {
   refuse_issuers(judge);
   judge.refuse_all(kPostgresqlOnly, "postgresql");
-  judge.refuse_all(kPassword, "postgresql");
+  judge.refuse_unless(kPassword, "upstream = \"postgresql\" or upstream = \"redis\"");
   if (judge.has("query") && !profile.query.empty() && !profile.query.contains("?1")) {
     judge.refuse("query", "never uses the token's key", "compare a column with ?1, as in: ... WHERE id_hash = ?1");
   }

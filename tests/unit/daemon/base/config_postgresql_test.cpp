@@ -70,12 +70,14 @@ TEST(ConfigPostgresql, B18_APasswordInTheConnectionIsRefusedAndNotShown) {
 TEST(ConfigPostgresql, KeysOfOtherUpstreamsAreRefusedAndItsOwnElsewhere) {
   EXPECT_TRUE(faults(kShop + "database = \"/d\"\n").contains("belongs to upstream = \"sqlite\""));
   EXPECT_TRUE(faults(kShop + "issuer = \"https://i.example\"\n").contains("belongs to upstream = \"jwks\""));
-  for (const char* line : {"connection = \"host=/s dbname=d user=u\"", "password_file = \"/p\"",
-                           "pool_min = 1", "pool_max = 2", "statement_timeout = \"1s\""}) {
+  for (const char* line : {"connection = \"host=/s dbname=d user=u\"", "pool_min = 1", "pool_max = 2",
+                           "statement_timeout = \"1s\""}) {
     EXPECT_TRUE(
         faults("[profile.own]\n" + std::string(line) + "\n").contains("belongs to upstream = \"postgresql\""))
         << line;
   }
+  EXPECT_TRUE(
+      faults("[profile.own]\npassword_file = \"/p\"\n").contains("write upstream = \"postgresql\" or"));
 }
 
 TEST(ConfigPostgresql, WhatProvesIsInTheIdAndWhatTakesTimeIsNot) {

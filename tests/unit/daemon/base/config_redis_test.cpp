@@ -146,13 +146,14 @@ TEST(ConfigRedis, KeysOfOtherUpstreamsAreRefusedHereAndItsKeysThere) {
                             "token_type = \"legacy\"", "jwks_file = \"/k\""}) {
     EXPECT_TRUE(faults(kLeast + other + "\n").contains("belongs to upstream")) << other;
   }
-  for (const char* redis : {"address = \"unix:/r\"", "tls = true", "key_template = \"{key}\"",
-                            "value = \"json\"", "database_index = 1", "fields = { subject = \"s\" }",
-                            "without_expiry = \"accept\"", "password_file = \"/p\""}) {
+  for (const char* redis :
+       {"address = \"unix:/r\"", "tls = true", "key_template = \"{key}\"", "value = \"json\"",
+        "database_index = 1", "fields = { subject = \"s\" }", "without_expiry = \"accept\""}) {
     EXPECT_TRUE(
         faults("[profile.s]\n" + std::string(redis) + "\n").contains("belongs to upstream = \"redis\""))
         << redis;
   }
+  EXPECT_TRUE(faults("[profile.s]\npassword_file = \"/p\"\n").contains("or upstream = \"redis\""));
 }
 
 }  // namespace
