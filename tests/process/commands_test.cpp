@@ -133,6 +133,57 @@ TEST(Commands, TheDaemonJudgesAConfigurationWithoutStarting) {
   EXPECT_TRUE(bad.err.contains("capacity")) << bad.err;
 }
 
+// Each is wrong where nobody has to be asked.
+TEST(Commands, TheDaemonNamesAWrongUrlAuthoritySecretOrKeyOfAnUpstreamWithoutStarting) {
+  Scene scene;
+  const auto file = [&](const std::string& name, const std::string& text, std::filesystem::perms mode) {
+    const auto path = scene.daemon.scratch(name);
+    write_file(path, text);
+    std::filesystem::permissions(path, mode);
+    return "\"" + path.string() + "\"\n";
+  };
+  using std::filesystem::perms;
+  constexpr perms kGuarded = perms::owner_read,
+                  kOpen = perms::owner_read | perms::group_read | perms::others_read;
+  const std::string secret = file("secret", "correct-horse", kGuarded),
+                    open = file("open", "correct-horse", kOpen);
+  const std::string empty = file("empty", "", kGuarded),
+                    junk = file("junk", "no certificate and no key", kGuarded);
+  const std::string https = "introspection_url = \"https://idp.example/introspect\"\n";
+  const std::string by_secret = "client_secret_file = " + secret;
+  const std::string by_key = "issuer = \"https://idp.example\"\nclient_auth = \"private_key_jwt\"\nclient_key_file = ";
+  struct Case {
+    std::string lines, named, hint;
+  };
+  const Case cases[] = {
+      {"introspection_url = \"http://idp.example/introspect\"\n" + by_secret, "introspection_url", "https"},
+      {"introspection_url = \"https://\"\n" + by_secret, "introspection_url", "https"},
+      {https + by_secret + "ca_file = " + junk, "ca_file", "certificate"},
+      {https + by_secret + "ca_file = \"/nonexistent.pem\"\n", "ca_file", "No such file"},
+      {https, "client_secret_file", "client_secret_file"},
+      {https + "client_secret_file = \"/nonexistent\"\n", "client_secret_file", "No such file"},
+      {https + "client_secret_file = " + open, "client_secret_file", "read by everyone"},
+      {https + "client_secret_file = " + empty, "client_secret_file", "empty"},
+      {https + by_key + junk, "client_key_file", "private key"},
+      {https + by_key + open, "client_key_file", "read by everyone"},
+  };
+  const auto judged = [&](const std::string& lines) {
+    scene.settings.more =
+        "\n[profile.far]\nupstream = \"introspection\"\naudience = [\"a\"]\nclient_id = \"rs\"\n" + lines;
+    scene.configure();
+    return run_program({authcached_program(), "--config", scene.daemon.config_file().string(), "--check"});
+  };
+  const Ran good = judged(https + by_secret);
+  ASSERT_EQ(good.exit, 0) << good.err;
+  for (const Case& each : cases) {
+    const Ran bad = judged(each.lines);
+    EXPECT_EQ(bad.exit, 2) << each.lines;
+    EXPECT_TRUE(bad.err.contains(each.named)) << each.lines << bad.err;
+    EXPECT_TRUE(bad.err.contains(each.hint)) << each.lines << bad.err;
+    EXPECT_FALSE(bad.err.contains("correct-horse")) << each.lines;
+  }
+}
+
 TEST(Commands, RevocationsListsWhatWasRevokedWithoutTheToken) {
   Scene scene;
   scene.start();

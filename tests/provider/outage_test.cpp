@@ -55,6 +55,24 @@ TEST_F(ProviderOutage, ADaemonThatStartsBeforeItsProviderServesOnceItIsThere) {
   EXPECT_TRUE(becomes_valid("jwt", jwt));
 }
 
+TEST_F(ProviderOutage, AnEndpointThatNobodyServesIsNamedByDoctorBeforeAnyTokenIsSeen) {
+  start();
+  ASSERT_EQ(daemon_->authctl({"doctor"}).out.find("nowhere"), std::string::npos);
+  // Port 1 is nobody's; the name of the other cannot be resolved (RFC 2606).
+  std::string nowhere = introspection("rs-post"), unknown = nowhere;
+  const std::string right = provider_->issuer() + "/token/introspection";
+  nowhere.replace(nowhere.find(right), right.size(), "https://127.0.0.1:1/introspect");
+  unknown.replace(unknown.find(right), right.size(), "https://idp.invalid/introspect");
+  replace_file(daemon_->config_file(), read_file(daemon_->config_file()) + "\n[profile.nowhere]\n" + nowhere + "\n[profile.unknown]\n" + unknown);
+  ASSERT_EQ(daemon_->authctl({"reload"}).exit, 0);
+  const Ran doctor = daemon_->authctl({"doctor"});
+  EXPECT_EQ(doctor.exit, 5);
+  EXPECT_TRUE(doctor.out.contains("nowhere")) << doctor.out;
+  EXPECT_TRUE(doctor.out.contains("refused")) << doctor.out;
+  EXPECT_TRUE(doctor.out.contains("unknown")) << doctor.out;
+  EXPECT_TRUE(doctor.out.contains("idp.invalid")) << doctor.out;
+}
+
 struct Lie {
   const char* name;
   boost::json::object says;
@@ -120,6 +138,9 @@ TEST_F(ProviderOutage, MetadataOfAnotherIssuerAreNotUsed_A4_10) {
   start();
   EXPECT_EQ(validate("jwt", token), "unavailable/upstream");
   EXPECT_TRUE(std::string(state("jwt").at("error").as_string()).contains("another issuer"));
+  const Ran doctor = daemon_->authctl({"doctor"});
+  EXPECT_EQ(doctor.exit, 5);
+  EXPECT_TRUE(doctor.out.contains("another issuer")) << doctor.out;
   EXPECT_EQ(provider_->asked("/jwks"), 0);
   provider_->tell("honest");
   EXPECT_TRUE(becomes_valid("jwt", token));
