@@ -310,6 +310,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
                             .started_boot_ns = clock.boot_ns(),
                             .since_start = since_start,
                             .replacement = &*replacement,
+                            .memory_stats = [this] { return housekeeping->memory().state(); },
                             .connections = [this] { return misses->connections() + control->connections(); },
                             .reload = [this](auto done) {
                               reload(*services, config, profiles, factory, std::move(done));

@@ -11,7 +11,11 @@ void OversizeTexts::put(const authcache::shm::Place& place, std::string text) {
     return;
   }
   bytes_ += cost;
-  while (bytes_ > kBytesMax) {
+  shrink_to(kBytesMax);
+}
+
+void OversizeTexts::shrink_to(std::size_t bytes) {
+  while (bytes_ > bytes) {
     const auto oldest = texts_.find(order_.front());
     order_.pop_front();
     bytes_ -= oldest->second.size() + kEntryBytes;

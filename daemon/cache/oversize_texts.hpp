@@ -20,6 +20,8 @@ class OversizeTexts {
 
   void put(const authcache::shm::Place& place, std::string text);
   [[nodiscard]] std::string_view get(const authcache::shm::Place& place) const;  // empty if it is not here
+  // The oldest go until no more than this is left.
+  void shrink_to(std::size_t bytes);
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:

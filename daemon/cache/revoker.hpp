@@ -71,6 +71,7 @@ class Revoker {
   void lift(std::uint64_t change, std::move_only_function<void(authcache::shm::Result<std::vector<Rule>>)> done);
   // Without a rule: each record is asked for again.
   void flush_subject(std::string subject, BulkKill::Done done);
+  void flush_negatives(BulkKill::Done done) { bulk_.negatives(std::move(done)); }
   void flush_profile(std::uint64_t profile_id, BulkKill::Done done) { bulk_.by_profile(profile_id, std::move(done)); }
   void flush_unproven(std::uint64_t profile_id, BulkKill::Proves proves, BulkKill::Done done) {
     bulk_.unproven(profile_id, std::move(proves), std::move(done));

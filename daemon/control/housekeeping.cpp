@@ -39,6 +39,7 @@ void Housekeeping::start(std::function<void()> replace_table) {
     key_sets_.poll();
     tell_complaints();
   });
+  services_.loop.every(std::chrono::nanoseconds(MemoryRelief::kLookNs), [this] { memory_.tick(); });
   services_.loop.every(kPurgeInterval, [this] {
     services_.revoker.purge();
     report_suppressed_events();

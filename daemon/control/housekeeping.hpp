@@ -1,5 +1,5 @@
 // What the daemon does by the clock: the heartbeat, the watch on both clocks, the sweep, watches past their
-// deadline, records due for a refresh, the key sets, the purge of rules, a table that no longer fits its configuration. Loop thread only.
+// deadline, records due for a refresh, the key sets, the purge of rules, what is given back while memory is short, a table that no longer fits its configuration. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -8,18 +8,21 @@
 
 #include "daemon/cache/clock_offsets.hpp"
 #include "daemon/control/key_set_watch.hpp"
+#include "daemon/control/memory_relief.hpp"
 #include "daemon/control/services.hpp"
 
 namespace authcached {
 
 class Housekeeping {
  public:
-  Housekeeping(Services& services, ClockOffsets offsets) : services_(services), offsets_(offsets), key_sets_(services) {}
+  Housekeeping(Services& services, ClockOffsets offsets)
+      : services_(services), offsets_(offsets), key_sets_(services), memory_(services, memory_pressure_files()) {}
 
   // Arms every timer. replace_table is called when the table is not what the configuration asks for.
   void start(std::function<void()> replace_table);
   // Compares the clocks now; voids every record if one stepped.
   void look_at_clocks();
+  [[nodiscard]] const MemoryRelief& memory() const { return memory_; }
 
  private:
   void beat();
@@ -31,6 +34,7 @@ class Housekeeping {
   Services& services_;
   ClockOffsets offsets_;
   KeySetWatch key_sets_;
+  MemoryRelief memory_;
   std::set<std::string> failing_;  // profiles whose endpoint was told to fail
   std::function<void()> replace_table_;
 };

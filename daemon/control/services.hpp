@@ -44,6 +44,7 @@ struct Services {
   std::vector<std::string> since_start;         // complaints about what was met at the start
   const Replacement* replacement = nullptr;
   std::function<boost::json::object()> http_stats = {};  // empty: the HTTP face is off
+  std::function<boost::json::object()> memory_stats;
   std::function<std::size_t()> connections;
   // Keeps the old configuration on error. done runs once the records of profiles no longer current are dead.
   std::function<void(std::move_only_function<void(authcache::shm::Result<ReloadReport>)>)> reload;

@@ -125,6 +125,7 @@ void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
   json::object stats{{"table", table_stats(services)},
                      {"daemon", daemon_stats(services)},
                      {"refresh", refresh_stats(services)},
+                     {"memory", services.memory_stats()},
                      {"profiles", std::move(profiles)},
                      {"complaints", std::move(complaints)},
                      {"upstream_complaints", std::move(upstream_complaints)}};

@@ -29,6 +29,17 @@ TEST(OversizeTexts, SmallTextsAreBoundedTooByWhatKeepingThemCosts) {
   EXPECT_EQ(texts.get({1, 0, 1}), "");
 }
 
+TEST(OversizeTexts, ShrinksByTheOldest) {
+  OversizeTexts texts;
+  for (std::uint64_t i = 0; i < 4; ++i) texts.put({1, i, 1}, std::string(1'000, 'x'));
+  texts.shrink_to(texts.bytes() / 2);
+  EXPECT_EQ(texts.get({1, 1, 1}), "");
+  EXPECT_NE(texts.get({1, 2, 1}), "");
+  texts.shrink_to(0);
+  EXPECT_EQ(texts.bytes(), 0u);
+  texts.shrink_to(0);
+}
+
 TEST(OversizeTexts, APlacePutTwiceKeepsItsFirstTextAndTheSumStaysRight) {
   OversizeTexts texts;
   texts.put({1, 1, 1}, "first");
