@@ -1,6 +1,6 @@
 // Every fault against every kind of question, all at once: each cell of the matrix has a profile and a way to
-// the issuer of its own, in one daemon. What is never allowed: a false `valid`, an `unavailable` that is
-// remembered, a good record that suffers.
+// the issuer or the database of its own, in one daemon. What is never allowed: a false `valid`, an
+// `unavailable` that is remembered, a good record that suffers.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/faults/support/asking.hpp"
+#include "tests/faults/support/databases.hpp"
 #include "tests/faults/support/fault_matrix.hpp"
 #include "tests/provider/support/provider_test.hpp"
 
@@ -28,8 +29,7 @@ constexpr std::string_view kRefusals[] = {"invalid", "forbidden"};
 
 std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
-// By policies: those that have room in one daemon.
-class FaultMatrix : public ::testing::TestWithParam<std::span<const Policy>> {
+class FaultMatrix : public ::testing::TestWithParam<Group> {
  protected:
   void SetUp() override;
 
@@ -58,6 +58,7 @@ class FaultMatrix : public ::testing::TestWithParam<std::span<const Policy>> {
   SigningKey mallory_ = SigningKey::generate(KeyKind::kP256);
   std::optional<DaemonProcess> daemon_;
   std::map<Harm, std::unique_ptr<Provider>> providers_;
+  std::optional<Databases> databases_;
   std::map<std::string_view, std::unique_ptr<LyingIssuer>> liars_;
   FaultProxy proxy_;
   std::vector<Cell> cells_;
@@ -66,7 +67,9 @@ class FaultMatrix : public ::testing::TestWithParam<std::span<const Policy>> {
 
 void FaultMatrix::SetUp() {
   if (const std::string why = Provider::missing(); !why.empty()) GTEST_SKIP() << why;
+  if (const std::string why = Databases::missing(); !why.empty()) GTEST_SKIP() << why;
   daemon_.emplace();
+  databases_.emplace();
   for (const Harm harm : kHarms) {
     const auto directory = daemon_->scratch("provider-" + std::to_string(static_cast<int>(harm)));
     std::filesystem::create_directory(directory);
@@ -76,6 +79,7 @@ void FaultMatrix::SetUp() {
 }
 
 std::string FaultMatrix::issue(const Cell& cell) {
+  if (is_database(cell.kind)) return databases_->issue(cell.kind, cell.fault->harm);
   const std::string_view api = cell.kind == Kind::kIntrospection ? kOpaqueApi : kEs256Api;
   const auto issued = provider(cell).tell("issue", {{"resource", api}, {"host", host(cell)}});
   return std::string(issued.at("tokens").as_array().at(0).as_string());
@@ -83,7 +87,7 @@ std::string FaultMatrix::issue(const Cell& cell) {
 
 // By a key of the attacker, or made up.
 std::string FaultMatrix::forge(const Cell& cell) const {
-  if (cell.kind == Kind::kIntrospection) return "never-issued-by-" + cell.profile;
+  if (!is_keyed(cell.kind)) return "never-issued-by-" + cell.profile;
   const auto now =
       std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   return mint_access_token(mallory_, "ES256", "mallory",
@@ -91,10 +95,14 @@ std::string FaultMatrix::forge(const Cell& cell) const {
 }
 
 std::string FaultMatrix::section(const Cell& cell) {
+  if (is_database(cell.kind)) {
+    return "[profile." + cell.profile + "]\n" + Databases::profile_lines(cell.kind, proxy_.port(cell.gate)) +
+           std::string(cell.policy->lines);
+  }
   const std::string issuer = "https://" + host(cell);
   const std::string both = "[profile." + cell.profile + "]\nissuer = " + in_quotes(issuer) +
                            "\nca_file = " + in_quotes(provider(cell).ca_file().string()) + "\n";
-  if (cell.kind != Kind::kIntrospection) {
+  if (is_keyed(cell.kind)) {
     return both + "upstream = \"jwks\"\nalgorithms = [\"ES256\"]\naudience = [" + in_quotes(kEs256Api) +
            "]\n";
   }
@@ -117,6 +125,10 @@ void FaultMatrix::configure(bool with_first_keys) {
 // to look for.
 void FaultMatrix::begin_without_faults() {
   for (Cell& cell : cells_) {
+    if (is_database(cell.kind)) {
+      cell.gate = proxy_.add(databases_->port(cell.kind, cell.fault->harm), FaultProxy::Stream::kPlain);
+      continue;
+    }
     const std::string issuer = provider(cell).issuer();
     cell.gate = proxy_.add(static_cast<std::uint16_t>(std::stoi(issuer.substr(issuer.rfind(':') + 1))));
   }
@@ -169,6 +181,7 @@ void FaultMatrix::begin_faults() {
   }
   providers_.at(Harm::kStopped)->suspend();
   providers_.at(Harm::kKilled)->kill();
+  databases_->begin_harm();
   configure(true);  // with the profiles that never had a key
   const Ran reloaded = daemon_->authctl({"reload"});
   ASSERT_EQ(reloaded.exit, 0) << reloaded.err << daemon_->log();
@@ -234,6 +247,7 @@ void FaultMatrix::note_names() {
 void FaultMatrix::end_faults() {
   providers_.at(Harm::kKilled)->start();
   providers_.at(Harm::kStopped)->resume();
+  databases_->end_harm();
   for (Cell& cell : cells_) {
     proxy_.end(cell.gate);
     cell.ended = steady_clock::now();
@@ -287,8 +301,8 @@ void FaultMatrix::judge(const Cell& cell) const {
   EXPECT_TRUE(cell.recovery) << cell.seen_afterwards << ": not over after " << kRecoveryMax.count() << " s";
   // A fetch that was slow, and in the end was answered, did not fail; those who could not wait for it were
   // told so.
-  const bool answered_at_last = cell.kind != Kind::kIntrospection &&
-                                (cell.fault->trouble == Trouble::kDrip || cell.fault->harm == Harm::kStopped);
+  const bool answered_at_last =
+      is_keyed(cell.kind) && (cell.fault->trouble == Trouble::kDrip || cell.fault->harm == Harm::kStopped);
   EXPECT_TRUE(answered_at_last || cell.named.empty() == (cell.expected() != "unavailable")) << cell.named;
 }
 
@@ -319,9 +333,13 @@ TEST_P(FaultMatrix,
   EXPECT_TRUE(daemon_->running());
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, FaultMatrix,
-                         ::testing::Values(std::span(kPolicies).first(1), std::span(kPolicies).subspan(1, 2),
-                                           std::span(kPolicies).last(1)),
+constexpr std::span<const Policy> kAllPolicies(kPolicies);
+INSTANTIATE_TEST_SUITE_P(Groups, FaultMatrix,
+                         ::testing::Values(Group{kAllPolicies.first(1), false},
+                                           Group{kAllPolicies.subspan(1, 2), false},
+                                           Group{kAllPolicies.last(1), false},
+                                           Group{kAllPolicies.first(2), true},
+                                           Group{kAllPolicies.last(2), true}),
                          [](const auto& group) { return std::to_string(group.index); });
 
 class Burst : public ProviderTest {};

@@ -7,48 +7,68 @@ namespace authcache_test {
 
 namespace {
 
-constexpr std::string_view kKindNames[] = {"jwks, first keys", "jwks, a new key", "introspection"};
+constexpr std::string_view kKindNames[] = {"jwks, first keys", "jwks, a new key", "introspection",
+                                           "postgresql", "redis"};
 constexpr Trouble kElsewhere = Trouble::kElsewhere;
+// Of who speaks HTTP over TLS.
+constexpr std::array<std::string_view, kKinds.size()> kIssuersOnly{"unavailable", "unavailable",
+                                                                   "unavailable", "", ""};
 
 constexpr Fault kFaults[] = {
     {.name = "connection refused", .trouble = Trouble::kRefuse},
     {.name = "reset at once", .trouble = Trouble::kResetAtOnce},
     {.name = "reset within the answer", .trouble = Trouble::kResetInAnswer},
-    {.name = "TLS truncated within the answer", .trouble = Trouble::kTruncate},
+    {.name = "cut off within the answer", .trouble = Trouble::kTruncate},
     {.name = "closed at once", .trouble = Trouble::kClose},
     {.name = "stall: a black hole", .trouble = Trouble::kBlackHole},
-    // Who has no connection open yet does not notice.
+    // Who has no connection open yet does not notice; a question to PostgreSQL may find another one in its
+    // time.
     {.name = "half-open: the peer vanished",
      .trouble = Trouble::kVanish,
-     .expected = {"", "unavailable", "unavailable"},
+     .expected = {"", "unavailable", "unavailable", "", "unavailable"},
      .known = ""},
     {.name = "slow drip", .trouble = Trouble::kDrip},
     {.name = "slow, within the deadline",
      .trouble = Trouble::kSlow,
-     .expected = {"valid", "valid", "valid"},
+     .expected = {"valid", "valid", "valid", "valid", "valid"},
      .known = "valid"},
-    {.name = "certificate: another name", .trouble = kElsewhere, .certificate = Certificate::kOtherName},
+    {.name = "certificate: another name",
+     .trouble = kElsewhere,
+     .certificate = Certificate::kOtherName,
+     .expected = kIssuersOnly},
     {.name = "certificate: another authority",
      .trouble = kElsewhere,
-     .certificate = Certificate::kOtherAuthority},
-    {.name = "certificate: expired", .trouble = kElsewhere, .certificate = Certificate::kExpired},
-    {.name = "provider stopped (SIGSTOP)", .harm = Harm::kStopped},
-    // Its opaque tokens were in its memory.
-    {.name = "provider killed", .harm = Harm::kKilled, .afterwards = {"valid", "valid", "invalid"}},
-    {.name = "lie: 200 with HTML", .trouble = kElsewhere, .lie = Lie::kHtml},
-    {.name = "lie: members of a wrong type", .trouble = kElsewhere, .lie = Lie::kWrongType},
-    {.name = "lie: a huge body", .trouble = kElsewhere, .lie = Lie::kHuge},
+     .certificate = Certificate::kOtherAuthority,
+     .expected = kIssuersOnly},
+    {.name = "certificate: expired",
+     .trouble = kElsewhere,
+     .certificate = Certificate::kExpired,
+     .expected = kIssuersOnly},
+    {.name = "server stopped (SIGSTOP)", .harm = Harm::kStopped},
+    // The provider's opaque tokens and this Redis' sessions were in their memory.
+    {.name = "server killed",
+     .harm = Harm::kKilled,
+     .afterwards = {"valid", "valid", "invalid", "valid", "invalid"}},
+    {.name = "lie: 200 with HTML", .trouble = kElsewhere, .lie = Lie::kHtml, .expected = kIssuersOnly},
+    {.name = "lie: members of a wrong type",
+     .trouble = kElsewhere,
+     .lie = Lie::kWrongType,
+     .expected = kIssuersOnly},
+    {.name = "lie: a huge body", .trouble = kElsewhere, .lie = Lie::kHuge, .expected = kIssuersOnly},
     // Metadata are asked for once in their time: who knows where the keys are does not hear this lie. An
     // answer that names another issuer is refused by our own check.
     {.name = "lie: another issuer",
      .trouble = kElsewhere,
      .lie = Lie::kAnotherIssuer,
-     .expected = {"unavailable", "", "invalid"},
+     .expected = {"unavailable", "", "invalid", "", ""},
      .known = "invalid"},
-    {.name = "lie: nothing in it", .trouble = kElsewhere, .lie = Lie::kEmpty},
-    {.name = "lie: gzip that is none", .trouble = kElsewhere, .lie = Lie::kGzip},
-    {.name = "500 with an answer", .trouble = kElsewhere, .lie = Lie::kServerError},
-    {.name = "redirect to another origin", .trouble = kElsewhere, .lie = Lie::kRedirect},
+    {.name = "lie: nothing in it", .trouble = kElsewhere, .lie = Lie::kEmpty, .expected = kIssuersOnly},
+    {.name = "lie: gzip that is none", .trouble = kElsewhere, .lie = Lie::kGzip, .expected = kIssuersOnly},
+    {.name = "500 with an answer", .trouble = kElsewhere, .lie = Lie::kServerError, .expected = kIssuersOnly},
+    {.name = "redirect to another origin",
+     .trouble = kElsewhere,
+     .lie = Lie::kRedirect,
+     .expected = kIssuersOnly},
 };
 
 std::string milliseconds_text(const std::optional<std::chrono::milliseconds>& time) {
@@ -59,12 +79,13 @@ std::string milliseconds_text(const std::optional<std::chrono::milliseconds>& ti
 
 std::span<const Fault> faults() { return kFaults; }
 
-std::vector<Cell> all_cells(std::span<const Policy> policies) {
+std::vector<Cell> all_cells(const Group& group) {
   std::vector<Cell> cells;
-  for (const Policy& policy : policies) {
+  for (const Policy& policy : group.policies) {
     for (const Fault& fault : kFaults) {
       for (const Kind kind : kKinds) {
-        const bool first_only = kind != Kind::kIntrospection || fault.known.empty();
+        const bool first_only = is_keyed(kind) || fault.known.empty();
+        if (is_database(kind) != group.databases) continue;
         if (first_only && policy.known != Known::kKept) continue;
         Cell cell;
         cell.fault = &fault;

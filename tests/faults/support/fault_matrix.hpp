@@ -21,10 +21,15 @@ enum class Kind : std::uint8_t {
   kFirstKeys,      // jwks: a key set never fetched so far, found by the issuer's metadata
   kNewKey,         // jwks: a key that the last good set lacks
   kIntrospection,  // a token not asked about so far
+  kPostgresql,     // a session not asked about so far; without TLS, as in a host's own network
+  kRedis,          // the same
 };
-inline constexpr std::array kKinds{Kind::kFirstKeys, Kind::kNewKey, Kind::kIntrospection};
+inline constexpr std::array kKinds{Kind::kFirstKeys, Kind::kNewKey, Kind::kIntrospection, Kind::kPostgresql,
+                                   Kind::kRedis};
+[[nodiscard]] constexpr bool is_database(Kind kind) { return kind >= Kind::kPostgresql; }
+[[nodiscard]] constexpr bool is_keyed(Kind kind) { return kind <= Kind::kNewKey; }
 
-// What happens to the provider itself.
+// What happens to the server itself.
 enum class Harm : std::uint8_t { kNone, kStopped, kKilled };
 inline constexpr std::array kHarms{Harm::kNone, Harm::kStopped, Harm::kKilled};
 
@@ -37,9 +42,10 @@ struct Fault {
   Certificate certificate = Certificate::kGood;
   Harm harm = Harm::kNone;
   // By Kind; "" where the two do not meet.
-  std::array<std::string_view, kKinds.size()> expected{"unavailable", "unavailable", "unavailable"};
+  std::array<std::string_view, kKinds.size()> expected{"unavailable", "unavailable", "unavailable",
+                                                       "unavailable", "unavailable"};
   // What the same token is once the fault is over.
-  std::array<std::string_view, kKinds.size()> afterwards{"valid", "valid", "valid"};
+  std::array<std::string_view, kKinds.size()> afterwards{"valid", "valid", "valid", "valid", "valid"};
   // What a token that was valid before is said to be if its upstream has to be asked; "" where the fault ends
   // by itself, and so nothing can be expected.
   std::string_view known = "unavailable";
@@ -101,9 +107,14 @@ struct Cell {
   }
 };
 
-// One cell for each policy, fault and kind that meet: key sets know but the first policy, and so does a fault that the
-// first question ends.
-[[nodiscard]] std::vector<Cell> all_cells(std::span<const Policy> policies);
+// What is judged together: as many cells as a daemon may have profiles.
+struct Group {
+  std::span<const Policy> policies;
+  bool databases;
+};
+// One cell for each policy, fault and kind that meet: key sets know but the first policy, and so does a fault
+// that the first question ends.
+[[nodiscard]] std::vector<Cell> all_cells(const Group& group);
 void print(std::span<const Cell> cells);
 
 }  // namespace authcache_test

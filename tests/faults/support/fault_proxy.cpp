@@ -21,6 +21,7 @@ namespace {
 constexpr int kTurnMs = 10;
 constexpr std::size_t kBufferedMax = 256 * 1024;  // of one direction: then it is the sender that waits
 constexpr std::size_t kCutAfter = 60;             // bytes of an answer: within its first TLS record
+constexpr std::size_t kPlainCutAfter = 20;        // of anything that a server says
 constexpr milliseconds kDripPause{20};
 constexpr milliseconds kSlowness{40};
 // The client's last flight of the handshake is one record of application data in TLS 1.3, its request the
@@ -93,12 +94,13 @@ FaultProxy::~FaultProxy() {
   thread_.join();
 }
 
-std::size_t FaultProxy::add(std::uint16_t target) {
+std::size_t FaultProxy::add(std::uint16_t target, Stream stream) {
   const std::lock_guard lock(mutex_);
   Gate gate;
   gate.held = bound(0);
   gate.port = port_of(gate.held);
   gate.target = target;
+  gate.stream = stream;
   gate.listener = listening(gate.port);
   gates_.push_back(std::move(gate));
   return gates_.size() - 1;
@@ -237,8 +239,10 @@ void FaultProxy::from_server(Pair& pair) {
 void FaultProxy::to_client(Pair& pair, Time now) {
   if (pair.client.out.empty() || now < pair.not_before) return;
   const Trouble trouble = gates_[pair.gate].trouble;
+  const bool plain = gates_[pair.gate].stream == Stream::kPlain;
+  const std::size_t cut_after = plain ? kPlainCutAfter : kCutAfter;
   const bool cuts = (trouble == Trouble::kResetInAnswer || trouble == Trouble::kTruncate) &&
-                    pair.records.application >= kRequestRecord;
+                    (plain || pair.records.application >= kRequestRecord);
   if (trouble == Trouble::kDrip) {
     write(pair.client, 1);
     pair.not_before = now + kDripPause;
@@ -246,9 +250,9 @@ void FaultProxy::to_client(Pair& pair, Time now) {
   }
   if (!cuts) return write(pair.client, kBufferedMax * 2);
   const std::size_t waiting = pair.client.out.size();
-  write(pair.client, kCutAfter - std::min(pair.answered, kCutAfter));
+  write(pair.client, cut_after - std::min(pair.answered, cut_after));
   pair.answered += waiting - pair.client.out.size();
-  if (pair.answered < kCutAfter) return;
+  if (pair.answered < cut_after) return;
   if (trouble == Trouble::kResetInAnswer) return reset(pair);
   pair.over = true;  // FIN: what the client sent was read
 }

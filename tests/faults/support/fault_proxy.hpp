@@ -1,6 +1,6 @@
 // TCP relays between a client and a server, each on a loopback port of its own, that fail in the ways
-// networks and proxies do. They see TLS from outside: nothing is decrypted. One thread of its own does all of
-// the work; the methods may be called by any other.
+// networks and proxies do. They see TLS from outside: nothing is decrypted; or bytes of which they know
+// nothing. One thread of its own does all of the work; the methods may be called by any other.
 #pragma once
 
 #include <chrono>
@@ -35,8 +35,10 @@ class FaultProxy {
   FaultProxy& operator=(const FaultProxy&) = delete;
   ~FaultProxy();
 
+  enum class Stream : std::uint8_t { kTls, kPlain };
+
   // A relay to this port of 127.0.0.1: its number. Throws std::runtime_error.
-  [[nodiscard]] std::size_t add(std::uint16_t target);
+  [[nodiscard]] std::size_t add(std::uint16_t target, Stream stream = Stream::kTls);
   [[nodiscard]] std::uint16_t port(std::size_t gate) const;
   void begin(std::size_t gate, Trouble trouble, std::uint16_t elsewhere = 0);
   // From now on it relays again. What was led elsewhere is reset; what vanished stays so.
@@ -46,6 +48,7 @@ class FaultProxy {
   using Time = std::chrono::steady_clock::time_point;
   struct Gate {
     std::uint16_t port = 0, target = 0, elsewhere = 0;
+    Stream stream = Stream::kTls;
     Trouble trouble = Trouble::kNone;
     authcache::shm::UniqueFd held;      // bound and never listening: nobody else gets the port
     authcache::shm::UniqueFd listener;  // none while refusing
