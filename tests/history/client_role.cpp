@@ -262,7 +262,10 @@ class ClientRole {
     for (;;) {
       take_events();
       std::erase_if(watched_, [this](const auto& each) {
-        return usable(each.second.credential) && ask(each.second.credential, false) == Verdict::kValid;
+        if (!usable(each.second.credential) || ask(each.second.credential, false) != Verdict::kValid)
+          return false;
+        (void)authcache_unwatch(client_, each.first);  // its record may end while others are waited for
+        return true;
       });
       if (watched_.empty() || std::chrono::steady_clock::now() >= end) break;
       std::this_thread::sleep_for(kRoundPause);

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json/array.hpp>
 #include <chrono>
 #include <thread>
@@ -35,6 +36,8 @@ constexpr Habit kHabits[] = {
     {MarkKind::kKey, 5, 150},      {MarkKind::kEverything, 1, 80}, {MarkKind::kSession, 10, 0},
 };
 constexpr std::uint64_t kWeights = 94;  // their sum
+// Of the revocations, for the kind that came least often: or one history in seven had too few of the rare ones.
+constexpr std::uint64_t kLeastOftenEvery = 10;
 constexpr std::uint64_t kLogoutEvery = 4;  // of the revocations that an issuer could tell of by a logout token
 
 // Of those that clients ask about; more than are chosen among for a revocation, so that some are left alone.
@@ -93,6 +96,16 @@ class OperatorRole {
     return static_cast<std::uint32_t>(newest - std::min<std::uint64_t>(newest, below(random_, 40)));
   }
 
+  const Habit* choose_habit() {
+    const Habit* habit = std::begin(kHabits);
+    if (!setting_.is_calm() && ++choices_ % kLeastOftenEvery == 0) {
+      habit = std::begin(kHabits) + (std::ranges::min_element(chosen_) - chosen_.begin());
+    } else {
+      for (std::uint64_t dice = below(random_, kWeights); dice >= habit->weight; ++habit) dice -= habit->weight;
+    }
+    return habit;
+  }
+
   // The clients look at what stands here, so they look while and just after it is being revoked.
   void point_at(std::uint32_t credential) {
     Board& board = setting_.board;
@@ -102,14 +115,14 @@ class OperatorRole {
 
   void revoke() {
     const std::uint32_t credential = choose_credential();
-    const Habit* habit = std::begin(kHabits);
-    for (std::uint64_t dice = below(random_, kWeights); dice >= habit->weight; ++habit) dice -= habit->weight;
+    const Habit* habit = choose_habit();
     if (setting_.is_calm() && !is_narrow(habit->kind)) return;
     std::vector<std::uint32_t> fitting;
     for (const std::uint32_t each : setting_.plan.credentials()[credential].marks) {
       if (setting_.plan.marks()[each].kind == habit->kind) fitting.push_back(each);
     }
     if (fitting.empty()) return;
+    ++chosen_[static_cast<std::size_t>(habit - std::begin(kHabits))];
     const std::uint32_t mark = fitting[below(random_, fitting.size())];
     point_at(credential);
     if (can_log_out(mark) && below(random_, kLogoutEvery) == 0) return log_out(mark, *habit);
@@ -314,6 +327,8 @@ class OperatorRole {
   ControlLine line_;
   RuleNames names_;
   std::vector<Standing> standing_;
+  std::array<std::uint64_t, std::size(kHabits)> chosen_{};
+  std::uint64_t choices_ = 0;
   std::int64_t sweep_at_ns_ = 0;
   std::uint64_t logouts_ = 0;
 };
