@@ -113,6 +113,7 @@ struct Daemon::Impl {
   std::optional<Revoker> revoker;
   std::optional<WatchList> watches;
   std::optional<ProofDesk> proofs;
+  std::optional<ChangeWatch> changes;
   std::optional<Replacement> replacement;
   std::optional<Services> services;
   std::optional<Housekeeping> housekeeping;
@@ -125,7 +126,7 @@ struct Daemon::Impl {
   shm::Result<void> start();
   shm::Result<void> take_over(StateDb db, bool set_aside);
   shm::Result<std::unique_ptr<Generation>> first_generation(Predecessors& found, StateDb& db, std::uint64_t after);
-  void assemble(StateDb db, std::uint64_t last_change);
+  shm::Result<void> assemble(StateDb db, std::uint64_t last_change);
   shm::Result<void> listen();
   shm::Result<void> listen_http(gid_t admins);
   void configure_http();
@@ -224,7 +225,7 @@ shm::Result<void> Daemon::Impl::take_over(StateDb db, bool set_aside) {
     const bool waited_for = std::ranges::find(found.unreachable, old.number) != found.unreachable.end();
     if (!waited_for && old.number != tables->newest().writer.view().generation) (void)db.remove_generation(old.number);
   }
-  assemble(std::move(db), newest_change);
+  if (auto assembled = assemble(std::move(db), newest_change); !assembled) return assembled;
   if (unreachable_ns > 0) {
     revoker->hold_acknowledgements_until(clock.monotonic_ns() + unreachable_ns);
     loop->after(std::chrono::nanoseconds(unreachable_ns), [this, gone = found.unreachable] {
@@ -260,7 +261,9 @@ shm::Result<std::unique_ptr<Generation>> Daemon::Impl::first_generation(Predeces
   return generation;
 }
 
-void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
+shm::Result<void> Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
+  auto cursors = db.load_cursors();
+  if (!cursors) return std::unexpected(cursors.error());
   admission.emplace(*tables, texts, rules, clock, wall);
   shm::TableWriter& writer = tables->newest().writer;
   const shm::TableView& view = writer.view();
@@ -278,11 +281,13 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
     writer.set_state(shm::TableState::kLive);
     for (const auto& profile : profiles) profile->upstream->set_catching_up(report.kept > 0 && !profile->upstream->ready());
   }
+  state.emplace(std::move(db), state_worker, *loop);
+  changes.emplace(*tables, *admission, *state, *loop, clock, std::move(*cursors));
+  changes->follow(profiles, adopted);
   tables->set_profiles(describe_profiles(profiles));
   tables->set_durable_change(last_change);
   const ClockOffsets offsets = clock_offsets(clock);
   tables->set_clock_offsets(offsets.wall_ns, offsets.boot_ns);
-  state.emplace(std::move(db), state_worker, *loop);
   resolver.emplace(*tables, *admission, clock, config.limits);
   refresher.emplace(*tables, *admission, *resolver, profiles, clock, wall);
   revoker.emplace(*tables, rules, *state, *loop, clock, last_change);
@@ -304,6 +309,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
                             .revoker = *revoker,
                             .watches = *watches,
                             .proofs = *proofs,
+                            .changes = *changes,
                             .config = config,
                             .profiles = profiles,
                             .config_file = options.config_file,
@@ -317,6 +323,7 @@ void Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) {
                               configure_http();
                             }});
   housekeeping.emplace(*services, offsets);
+  return {};
 }
 
 shm::Result<void> Daemon::Impl::listen() {

@@ -24,6 +24,20 @@ enum class ClientAuth : std::uint8_t { kSecretBasic, kSecretPost, kPrivateKeyJwt
 // Where the keys come from that prove a profile's tokens or its introspection endpoint's answers.
 enum class KeySource : std::uint8_t { kNone, kFile, kUrl, kDiscovery };
 
+enum class ChangesKind : std::uint8_t { kOff, kListen /* PostgreSQL */, kStream /* Redis */ };
+
+// How a profile's database tells of its changes, and what is answered while it does not.
+struct ChangesConfig {
+  ChangesKind kind = ChangesKind::kOff;
+  std::chrono::milliseconds max_lag{5'000};
+  bool serve_when_lost = false;             // changes_lost = "serve"
+  std::string table = "authcache_changes";  // of kListen
+
+  [[nodiscard]] bool heard() const { return kind != ChangesKind::kOff; }
+
+  bool operator==(const ChangesConfig&) const = default;
+};
+
 struct ProfileConfig {
   std::string name;                      // [profile.NAME]
   UpstreamKind upstream = UpstreamKind::kSqlite;
@@ -71,6 +85,9 @@ struct ProfileConfig {
 
   // upstream = "redis"
   RedisConfig redis;
+
+  // upstream = "postgresql" and "redis"
+  ChangesConfig changes;
 
   // 8 bytes of SHA-256 over the canonical form of all that decides what may prove a token (not the audience, not
   // the TTLs). Never 0. Part of every digest.

@@ -230,6 +230,18 @@ std::vector<ConfigKey> profile_keys() {
       {"profile.NAME.statement_timeout", "duration", "1s", kOnReload,
        "postgresql only. How long the server may work on one statement, waits for locks included. From 10ms to 1m. Let "
        "it be shorter than limits.upstream_timeout."},
+      {"profile.NAME.changes", "one of", "off", kOnReload,
+       "postgresql and redis. Whether the database tells of its changes, so that a session that is deleted or changed "
+       "there is not answered from memory any more: \"off\" (a change is seen when ttl_max is over), \"listen\" "
+       "(postgresql; authctl sql postgres prints what the database needs for it) or \"stream\" (redis)."},
+      {"profile.NAME.changes_max_lag", "duration", "5s", kOnReload,
+       "With changes. For how long it may be unknown whether there were changes before the profile counts as lost. "
+       "From 2s to 1h."},
+      {"profile.NAME.changes_lost", "one of", "unavailable", kOnReload,
+       "With changes. What is answered while they are lost: \"unavailable\" (hits too, for a session may be gone) or "
+       "\"serve\" (as if there were no changes; each answer is as old as ttl_max at most)."},
+      {"profile.NAME.changes_table", "table name", "authcache_changes", kOnReload,
+       "postgresql with changes. The table into which the database's triggers write, TABLE (of schema public) or SCHEMA.TABLE, each at most 40 bytes."},
       {"profile.NAME.address", "text", "", kOnReload,
        "redis only, required. Where the server listens: \"unix:\" and the path of a socket, or \"host:port\". Without tls "
        "only this host's loopback addresses are taken."},

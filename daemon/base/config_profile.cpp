@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "daemon/base/config_changes.hpp"
 #include "daemon/base/config_redis.hpp"
 #include "daemon/base/https_url.hpp"
 #include "daemon/base/nearest_name.hpp"
@@ -143,6 +144,11 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
      [](KeyReader& key, ProfileConfig& profile) {
        key.duration(profile.statement_timeout, kStatementTimeoutRange);
      }},
+    {"changes", read_changes},
+    {"changes_max_lag",
+     [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.changes.max_lag, kChangesMaxLagRange); }},
+    {"changes_lost", read_changes_lost},
+    {"changes_table", read_changes_table},
     {"address", read_redis_address},
     {"tls", [](KeyReader& key, ProfileConfig& profile) { key.flag(profile.redis.tls); }},
     {"username",
@@ -165,6 +171,7 @@ constexpr std::string_view kQuery[] = {"query"};
 constexpr std::string_view kSessionKeys[] = {"query", "key_encoding"};
 constexpr std::string_view kPassword[] = {"password_file"};
 constexpr std::string_view kPostgresqlOnly[] = {"connection", "pool_min", "pool_max", "statement_timeout"};
+constexpr std::string_view kChanges[] = {"changes"};
 constexpr std::string_view kRedisOnly[] = {"address",      "tls",   "username", "database_index",
                                            "key_template", "value", "fields",   "without_expiry"};
 constexpr std::string_view kIntrospectionOnly[] = {
@@ -245,8 +252,16 @@ void judge_key_set(ProfileJudge& judge, const ProfileConfig& profile) {
   }
 }
 
+// Keys of those whose upstream tells of no changes.
+void refuse_changes(ProfileJudge& judge) {
+  judge.refuse_all(kChanges, "postgresql");
+  judge.refuse_all(kChangesKeys, "postgresql");
+  judge.refuse_all(kListenKeys, "postgresql");
+}
+
 // Keys of those who look sessions up.
 void refuse_sessions(ProfileJudge& judge) {
+  refuse_changes(judge);
   judge.refuse_all(kSqliteOnly, "sqlite");
   judge.refuse_all(kSessionKeys, "sqlite");
   judge.refuse_all(kPostgresqlOnly, "postgresql");
@@ -316,11 +331,17 @@ void judge_postgresql(ProfileJudge& judge, const ProfileConfig& profile) {
   if (judge.has("query") && !profile.query.contains("$1")) {
     judge.refuse("query", "never uses the tokens' keys", "compare a column with = ANY($1), as in: ... WHERE id_hash = ANY($1)");
   }
+  if (!profile.changes.heard()) {
+    judge.refuse_unless(kChangesKeys, "changes = \"listen\"");
+    judge.refuse_unless(kListenKeys, "changes = \"listen\"");
+  }
+  if (const auto fault = listen_fault(profile)) judge.refuse("changes", fault->what, fault->remedy);
   if (profile.pool_min > profile.pool_max) judge.refuse("pool_min", "is greater than pool_max", "write pool_max at least as great");
 }
 
 void judge_sqlite(ProfileJudge& judge, const ProfileConfig& profile) {
   refuse_issuers(judge);
+  refuse_changes(judge);
   judge.refuse_all(kPostgresqlOnly, "postgresql");
   judge.refuse_unless(kPassword, "upstream = \"postgresql\" or upstream = \"redis\"");
   if (judge.has("query") && !profile.query.empty() && !profile.query.contains("?1")) {
@@ -339,6 +360,9 @@ void judge_redis(ProfileJudge& judge, const ProfileConfig& profile) {
   judge.refuse_all(kSqliteOnly, "sqlite");
   judge.refuse_all(kQuery, "sqlite");
   judge.refuse_all(kPostgresqlOnly, "postgresql");
+  judge.refuse_all(kListenKeys, "postgresql");
+  if (!profile.changes.heard()) judge.refuse_unless(kChangesKeys, "changes = \"stream\"");
+  if (profile.changes.kind == ChangesKind::kListen) judge.refuse("changes", "is for PostgreSQL", "write changes = \"stream\"");
   judge.require("address", "write \"unix:/run/redis/redis.sock\" or \"host:6379\"");
   judge.require("key_template", "write how the program that makes the sessions names them, such as \"session:{key}\"");
   judge.require("key_encoding", "write \"hex_sha256\" or \"base64url_sha256\"; \"raw\" if the keys hold the tokens themselves");

@@ -82,6 +82,9 @@ inline constexpr ConfigRange<std::uint32_t> kPoolMaxRange{
 inline constexpr ConfigRange<std::chrono::milliseconds> kStatementTimeoutRange{
     std::chrono::milliseconds{10}, std::chrono::milliseconds{60'000},
     "below, a busy server looks dead; above, no caller still waits"};
+inline constexpr ConfigRange<std::chrono::milliseconds> kChangesMaxLagRange{
+    std::chrono::milliseconds{2'000}, std::chrono::milliseconds{3'600'000},
+    "below, two questions a second apart that are both late lose the profile; above, a change is missed for hours"};
 inline constexpr ConfigRange<std::uint32_t> kRedisDatabaseRange{
     0, 65'535, "a server has 16 databases unless it was told otherwise"};
 
@@ -96,6 +99,7 @@ inline constexpr std::size_t kIssuerBytesMax =
 inline constexpr std::size_t kClientIdBytesMax = 255;  // OAuth servers issue UUIDs and names
 inline constexpr std::size_t kQueryBytesMax = 16'384;  // a query one can still review
 inline constexpr std::size_t kConnectionBytesMax = 4'096;  // sixteen hosts by name and address
+inline constexpr std::size_t kChangesTableBytesMax = 81;  // two names of 40 bytes and the dot between them
 inline constexpr std::size_t kRedisTemplateBytesMax = 512;  // a prefix that one can still read
 inline constexpr std::size_t kRedisFieldBytesMax = 255;     // a member's name or a path of a few
 inline constexpr std::size_t kPathBytesMax = 4'095;    // PATH_MAX without its NUL

@@ -71,15 +71,23 @@ std::string introspection_text(const ProfileConfig& profile) {
   return profile.signed_answers ? out + key_set_text(profile) : out;
 }
 
+std::string changes_text(const ChangesConfig& changes) {
+  if (!changes.heard()) return "changes = \"off\"\n";
+  const bool listens = changes.kind == ChangesKind::kListen;
+  return fmt::format("changes = \"{}\"\nchanges_max_lag = {}\nchanges_lost = \"{}\"\n", listens ? "listen" : "stream",
+                     duration(changes.max_lag), changes.serve_when_lost ? "serve" : "unavailable") +
+         (listens ? named("changes_table", changes.table) : std::string());
+}
+
 std::string postgresql_text(const ProfileConfig& profile) {
-  return named("connection", profile.connection) + named("password_file", profile.password_file.native()) +
+  return changes_text(profile.changes) + named("connection", profile.connection) + named("password_file", profile.password_file.native()) +
          fmt::format("query = {}\nkey_encoding = \"{}\"\npool_min = {}\npool_max = {}\nstatement_timeout = {}\n", toml_string(profile.query),
                      encoding_name(profile.key_encoding), profile.pool_min, profile.pool_max, duration(profile.statement_timeout));
 }
 
 std::string redis_text(const ProfileConfig& profile) {
   const RedisConfig& redis = profile.redis;
-  std::string out = named("address", redis.address());
+  std::string out = changes_text(profile.changes) + named("address", redis.address());
   if (redis.tls) out += "tls = true\n" + named("ca_file", profile.ca_file.native());
   out += named("username", redis.username) + named("password_file", redis.password_file.native());
   out += fmt::format("database_index = {}\n", redis.database_index);

@@ -63,6 +63,11 @@ void Admission::disregard_flights() {
   flights_from_ = tables_.epoch();
 }
 
+void Admission::note_changes(std::uint64_t profile_id, std::span<const SessionChange> changes) {
+  tables_.advance_epoch();
+  for (const SessionChange& change : changes) changes_.note(profile_id, change, tables_.epoch());
+}
+
 // Rules are kept for the profile's maximum lifetime; a token that outlives it would outlive its revocation.
 bool Admission::lives_too_long(const Proof& proof, const ProfileConfig& profile, std::int64_t wall_now_ns) {
   if (!proof.expires_wall_ns) return false;  // rules of such profiles last until lifted
@@ -114,7 +119,9 @@ Admitted Admission::admit(const Candidate& candidate, const Proof& proof) {
 Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
   Admitted admitted{.verdict = proof.verdict, .reason = proof.reason, .places = {}};
   if (proof.verdict == Verdict::kValid) admitted.reason = Reason::kNone;
-  if (candidate.epoch < flights_from_) return admitted;  // valid at no place: the client asks again
+  const Identity& who = proof.identity;
+  const bool changed = changes_.reach(candidate.profile->id, *candidate.token, who.sid, who.subject, candidate.epoch);
+  if (candidate.epoch < flights_from_ || changed) return admitted;  // valid at no place: the client asks again
   const std::int64_t life = record_life_ns(proof, candidate.profile->config, wall_.now_ns());
   if (life <= 0) {
     // Nothing to keep, and nothing older may stay: it said something else.
@@ -204,6 +211,8 @@ bool Admission::allows(const shm::TableView& view, const Profile& profile, const
   if (cold.issued_wall_ns != INT64_MIN) facts.issued_wall_ns = surely_issued_before(cold.issued_wall_ns, profile.config);
   const Sha256 token = token_hash(cold.token);
   ((packed.flags & shm::kIsJws) != 0 ? facts.signing_input : facts.token) = &token;
+  // A job that forgets them may have passed the place from where this one is moved.
+  if (changes_.reach(profile.id, token, facts.sid, facts.subject, packed.epoch)) return false;
   Sha256 key{};
   if (const std::uint32_t index = shm::unpack_principals(hot.principals).key; index != 0) {
     key = principal_hash(shm::load_principal(view.key(index)));

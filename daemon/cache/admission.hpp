@@ -12,6 +12,7 @@
 #include "daemon/base/wall_clock.hpp"
 #include "daemon/cache/oversize_texts.hpp"
 #include "daemon/cache/profile.hpp"
+#include "daemon/cache/recent_changes.hpp"
 #include "daemon/cache/rule_set.hpp"
 #include "daemon/cache/tables.hpp"
 #include "shm/digest.hpp"
@@ -66,6 +67,8 @@ class Admission {
   // Flights that began before this bring an answer to their waiters and no record to the table: what they asked may have
   // been true only before. For a flush that raises no epoch.
   void disregard_flights();
+  // The same for flights and records that these changes are about; flights that begin from now on know of them.
+  void note_changes(std::uint64_t profile_id, std::span<const SessionChange> changes);
   // True if a rule denies what this candidate proved: asked again for each waiter when a reply is sent.
   [[nodiscard]] bool denied(const Candidate& candidate, const Proof& proof) const;
   // False if the text of this record lies with us no more: then nobody can use the record, and it is to be made anew.
@@ -105,6 +108,7 @@ class Admission {
   std::shared_ptr<const RoleBook> roles_ = std::make_shared<const RoleBook>();
   std::map<std::uint64_t, std::vector<std::string>> taken_;  // by profile id
   std::uint64_t flights_from_ = 0;  // epoch of the first that may store what it brings
+  RecentChanges changes_;
 };
 
 }  // namespace authcached

@@ -29,10 +29,15 @@ namespace {
 
 constexpr std::int64_t kApplicationId =
     0x61637374;  // "acst": a session database put in this place is not taken for ours
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 // Damaged databases kept side by side; somebody should have looked long before.
 constexpr int kSetAsideMax = 1'000;
 constexpr std::size_t kBootIdBytesMax = 64;
+
+// The id's bits as a signed number.
+#define CURSORS_TABLE                                                                                  \
+  "CREATE TABLE cursors(profile_id INTEGER PRIMARY KEY, source TEXT NOT NULL, position TEXT NOT NULL," \
+  " checksum INTEGER NOT NULL) STRICT;"
 
 constexpr const char* kSchema = R"sql(
   CREATE TABLE meta(
@@ -60,9 +65,10 @@ constexpr const char* kSchema = R"sql(
     boot_id TEXT NOT NULL
   ) STRICT;
   INSERT INTO meta(id, uuid, last_change) VALUES (1, randomblob(16), 0);
-)sql";
+)sql" CURSORS_TABLE;
 
-constexpr OwnedSchema kOwnedSchema{kApplicationId, kSchemaVersion, kSchema, "the state database"};
+constexpr const char* kUpgrades[] = {CURSORS_TABLE};  // version 1 heard of no database's changes
+constexpr OwnedSchema kOwnedSchema{kApplicationId, kSchemaVersion, kSchema, "the state database", kUpgrades};
 
 #define RULE_COLUMNS \
   "kind, scope, value, change, not_before_ns, created_wall_ns, created_boot_ns, boot_id, life_ns, checksum"
@@ -142,6 +148,13 @@ Result<StoredRule> read_rule(const Statement& row) {
   return stored;
 }
 
+std::int64_t cursor_checksum(const KnownCursor& known) {
+  const XXH64_hash_t of_source =
+      XXH3_64bits_withSeed(known.cursor.source.data(), known.cursor.source.size(), known.profile_id);
+  return static_cast<std::int64_t>(
+      XXH3_64bits_withSeed(known.cursor.position.data(), known.cursor.position.size(), of_source));
+}
+
 Result<void> check_pages(Database& database) {
   Result<Statement> check = database.prepare("PRAGMA quick_check(1)");
   if (!check) return std::unexpected(check.error());
@@ -177,6 +190,7 @@ struct StateDb::Impl {
   bool created = false;
   Statement read_change, write_change, select_rules, select_rule, put_rule, remove_rule, forget_rule;
   Statement select_generations, put_generation, remove_generation;
+  Statement select_cursors, put_cursor;
 
   static Result<std::unique_ptr<Impl>> prepare(Database database, std::string boot_id, bool created);
 
@@ -200,7 +214,9 @@ Result<std::unique_ptr<StateDb::Impl>> StateDb::Impl::prepare(Database database,
       "DELETE FROM rules WHERE change = ?1",
       "SELECT number, heartbeat_timeout_ns, boot_id FROM generations ORDER BY number",
       "INSERT OR REPLACE INTO generations(number, heartbeat_timeout_ns, boot_id) VALUES (?1, ?2, ?3)",
-      "DELETE FROM generations WHERE number = ?1"};
+      "DELETE FROM generations WHERE number = ?1",
+      "SELECT profile_id, source, position, checksum FROM cursors",
+      "INSERT OR REPLACE INTO cursors(profile_id, source, position, checksum) VALUES (?1, ?2, ?3, ?4)"};
   std::vector<Statement> made;
   for (const char* text : texts) {
     Result<Statement> statement = database.prepare(text);
@@ -212,7 +228,7 @@ Result<std::unique_ptr<StateDb::Impl>> StateDb::Impl::prepare(Database database,
   return std::unique_ptr<Impl>(new Impl{
       std::move(database), std::move(boot_id), *uuid, created, std::move(made[0]), std::move(made[1]),
       std::move(made[2]), std::move(made[3]), std::move(made[4]), std::move(made[5]), std::move(made[6]),
-      std::move(made[7]), std::move(made[8]), std::move(made[9])});
+      std::move(made[7]), std::move(made[8]), std::move(made[9]), std::move(made[10]), std::move(made[11])});
 }
 
 StateDb::StateDb(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -434,6 +450,31 @@ Result<void> StateDb::put_generation(const KnownGeneration& generation) {
 Result<void> StateDb::remove_generation(std::uint64_t number) {
   impl_->remove_generation.bind(1, static_cast<std::int64_t>(number));
   return impl_->remove_generation.run();
+}
+
+Result<std::vector<KnownCursor>> StateDb::load_cursors() {
+  std::vector<KnownCursor> cursors;
+  Statement& select = impl_->select_cursors;
+  for (;;) {
+    const Result<bool> row = select.step();
+    if (!row || !*row) {
+      select.reset();
+      if (!row) return std::unexpected(row.error());
+      return cursors;
+    }
+    KnownCursor known{static_cast<std::uint64_t>(select.integer(0)),
+                      {std::string(select.text(1)), std::string(select.text(2))}};
+    // One that is not as it was written might lie ahead of what was heard. Without it everything is asked anew.
+    if (cursor_checksum(known) == select.integer(3)) cursors.push_back(std::move(known));
+  }
+}
+
+Result<void> StateDb::put_cursor(const KnownCursor& known) {
+  impl_->put_cursor.bind(1, static_cast<std::int64_t>(known.profile_id));
+  impl_->put_cursor.bind_text(2, known.cursor.source);
+  impl_->put_cursor.bind_text(3, known.cursor.position);
+  impl_->put_cursor.bind(4, cursor_checksum(known));
+  return impl_->put_cursor.run();
 }
 
 }  // namespace authcached

@@ -1,5 +1,5 @@
-// The state database (state_dir/state.db): revocation rules, and the generations that predecessors may have
-// left mapped. SQLite in WAL mode with synchronous=FULL. Not thread-safe: one worker thread owns it after
+// The state database (state_dir/state.db): revocation rules, the generations that predecessors may have left
+// mapped, and how far the changes of databases were read. SQLite in WAL mode with synchronous=FULL. Not thread-safe: one worker thread owns it after
 // opening.
 //
 // Invariants: what a commit acknowledged is there after a crash at any moment; last_change never goes down
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "daemon/cache/rule_set.hpp"
+#include "daemon/upstream/change_feed.hpp"
 #include "shm/result.hpp"
 
 namespace authcached {
@@ -31,6 +32,13 @@ struct KnownGeneration {
 struct RuleChange {
   enum class What : std::uint8_t { kPut, kRemove } what;
   Rule rule;  // kRemove: kind, scope, value and change
+};
+
+// How far a profile's database was heard: what it told until then has reached every table. Not a rule: an older one
+// only makes the daemon hear again what it knows, and without one all of the profile is asked for anew.
+struct KnownCursor {
+  std::uint64_t profile_id = 0;
+  FeedCursor cursor;
 };
 
 class StateDb {
@@ -63,6 +71,9 @@ class StateDb {
   authcache::shm::Result<std::vector<KnownGeneration>> load_generations();
   authcache::shm::Result<void> put_generation(const KnownGeneration& generation);
   authcache::shm::Result<void> remove_generation(std::uint64_t number);
+
+  authcache::shm::Result<std::vector<KnownCursor>> load_cursors();
+  authcache::shm::Result<void> put_cursor(const KnownCursor& known);
 
  private:
   struct Impl;

@@ -106,16 +106,25 @@ void StateWriter::forget(std::vector<std::uint64_t> changes) {
   worker_.post([shared = shared_, changes = std::move(changes)] { (void)without_throwing([&] { return shared->db.forget(changes); }); });
 }
 
-void StateWriter::put_generation(const KnownGeneration& generation, Done done) {
+template <class Work>
+void StateWriter::ask(Work work, Done done) {
   struct Asked {
     Done done;
     shm::Result<void> result;
   };
   auto asked = std::make_shared<Asked>(Asked{std::move(done), {}});
-  worker_.post([&loop = loop_, shared = shared_, generation, asked] {
-    asked->result = without_throwing([&] { return shared->db.put_generation(generation); });
+  worker_.post([&loop = loop_, shared = shared_, work = std::move(work), asked] {
+    asked->result = without_throwing([&] { return work(shared->db); });
     post_surely(loop, [asked] { asked->done(std::move(asked->result)); });
   });
+}
+
+void StateWriter::put_generation(const KnownGeneration& generation, Done done) {
+  ask([generation](StateDb& db) { return db.put_generation(generation); }, std::move(done));
+}
+
+void StateWriter::put_cursor(KnownCursor known, Done done) {
+  ask([known = std::move(known)](StateDb& db) { return db.put_cursor(known); }, std::move(done));
 }
 
 void StateWriter::remove_generation(std::uint64_t number) {

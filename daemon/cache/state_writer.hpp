@@ -23,10 +23,13 @@ class StateWriter {
   void forget(std::vector<std::uint64_t> changes);  // purged rules; a failure keeps them a while longer
   void put_generation(const KnownGeneration& generation, Done done);
   void remove_generation(std::uint64_t number);
+  void put_cursor(KnownCursor known, Done done);
 
  private:
   struct Shared;
   struct Batch;
+  template <class Work>
+  void ask(Work work, Done done);
   void pump();
   void finish(Batch& batch);
 

@@ -32,6 +32,7 @@ void Housekeeping::start(std::function<void()> replace_table) {
     sweep();
     expire_overdue();
     key_sets_.catch_up();
+    services_.changes.tick();
     services_.watches.tick();
   });
   services_.loop.every(Refresher::kInterval, [this] { services_.refresher.tick(); });

@@ -76,6 +76,7 @@ bool KeySetWatch::proves_elsewhere(const Profile& profile, const Sha256& key) co
 void KeySetWatch::catch_up() {
   for (const auto& profile : services_.profiles) {
     const auto& upstream = profile->upstream;
+    if (upstream->changes() != nullptr) continue;  // change_watch.hpp
     if (!upstream->catching_up() || !upstream->ready() || !checking_.insert(profile->config.name).second) continue;
     const auto proves = [upstream](const Sha256& key) { return upstream->has_key(key); };
     services_.revoker.flush_unproven(profile->id, proves, [this, upstream, name = profile->config.name](std::uint64_t killed) {

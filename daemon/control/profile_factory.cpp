@@ -23,7 +23,8 @@ constexpr int kVerifyThreads = 2;
 bool same_upstream(const ProfileConfig& one, const ProfileConfig& other) {
   return one.id() == other.id() && one.upstream == other.upstream && one.max_token_lifetime == other.max_token_lifetime &&
          one.jwks_max_stale == other.jwks_max_stale && one.pool_min == other.pool_min && one.pool_max == other.pool_max &&
-         one.statement_timeout == other.statement_timeout;
+         one.statement_timeout == other.statement_timeout && one.changes.kind == other.changes.kind &&
+         one.changes.table == other.changes.table;
 }
 
 }  // namespace
@@ -114,6 +115,10 @@ shm::Result<Profiles> ProfileFactory::make(const Config& config, const Profiles&
       auto upstream = make_upstream(wanted, config);
       if (!upstream) return shm::fail(upstream.error().code, "profile " + wanted.name + ": " + upstream.error().message);
       profile->upstream = std::move(*upstream);
+    }
+    // Never served as if it were heard.
+    if (wanted.changes.heard() && profile->upstream->changes() == nullptr) {
+      return shm::fail(shm::ErrorCode::kUsage, "profile " + wanted.name + ": its changes cannot be heard; write changes = \"off\"");
     }
     profiles.push_back(std::move(profile));
   }

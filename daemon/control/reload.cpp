@@ -131,6 +131,7 @@ void reload(Services& services, Config& config, Profiles& profiles, ProfileFacto
   services.resolver.set_limits(config.limits);
   services.revoker.set_rules_max(config.limits.rules);
   services.revoker.set_profiles(profiles);
+  services.changes.follow(profiles, true);
   services.tables.set_profiles(describe_profiles(profiles));
   services.admission.set_roles(std::make_shared<const RoleBook>(config.roles), profiles);
   std::vector<std::uint64_t> current;

@@ -15,6 +15,7 @@
 #include "daemon/cache/rule_set.hpp"
 #include "daemon/cache/tables.hpp"
 #include "daemon/cache/watch_list.hpp"
+#include "daemon/control/change_watch.hpp"
 #include "daemon/control/replacement.hpp"
 #include "daemon/io/loop.hpp"
 
@@ -37,6 +38,7 @@ struct Services {
   Revoker& revoker;
   WatchList& watches;
   ProofDesk& proofs;
+  ChangeWatch& changes;
   const Config& config;
   const Profiles& profiles;
   std::string config_file;

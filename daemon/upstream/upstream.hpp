@@ -21,6 +21,7 @@ struct Query {
 using Answer = std::move_only_function<void(Proof)>;
 
 class KeySetSource;
+class ChangeFeed;
 
 class Upstream {
  public:
@@ -35,9 +36,13 @@ class Upstream {
   // Where the keys come from that prove its tokens; null for upstreams without keys.
   [[nodiscard]] virtual KeySetSource* key_set() const { return nullptr; }
 
+  // How it tells of changes; null if it does not.
+  [[nodiscard]] virtual ChangeFeed* changes() const { return nullptr; }
+
   // False until it knows its keys for the first time: what a predecessor admitted cannot be judged before.
   [[nodiscard]] virtual bool ready() const { return true; }
-  // Records of a predecessor wait for that (D8); meanwhile clients hear "unavailable". Set and unset by whoever adopts.
+  // Records of a predecessor wait for that (D8), and all records while changes are not heard; meanwhile clients hear
+  // "unavailable". Set and unset by whoever adopts, and by whoever hears of changes.
   [[nodiscard]] bool catching_up() const { return catching_up_; }
   void set_catching_up(bool catching_up) { catching_up_ = catching_up; }
 

@@ -80,6 +80,37 @@ TEST(ConfigPostgresql, KeysOfOtherUpstreamsAreRefusedAndItsOwnElsewhere) {
       faults("[profile.own]\npassword_file = \"/p\"\n").contains("write upstream = \"postgresql\" or"));
 }
 
+TEST(ConfigPostgresql, ChangesAreHeardOfTheServerThatIsAsked) {
+  const std::string listen = "changes = \"listen\"\n";
+  const ParsedConfig parsed = parse_config(kShop + listen + "changes_max_lag = \"9s\"\nchanges_lost = \"serve\"\nchanges_table = \"app.told\"\n", "t");
+  ASSERT_TRUE(parsed.faults.empty());
+  const ProfileConfig& shop = parsed.config.profiles.at(0);
+  EXPECT_EQ(shop.changes, (ChangesConfig{ChangesKind::kListen, std::chrono::seconds(9), true, "app.told"}));
+  const ParsedConfig again = parse_config(config_text(parsed.config), "again.toml");
+  ASSERT_TRUE(again.faults.empty()) << config_text(parsed.config);
+  EXPECT_EQ(again.config.profiles.at(0), shop);
+
+  const auto shop_at = [&](const std::string& where) {
+    std::string text = kShop;
+    return faults(text.replace(text.find("host=/run/postgresql"), 20, where) + listen);
+  };
+  const std::string tls = " sslmode=verify-full sslrootcert=/ca.pem";
+  EXPECT_TRUE(shop_at("host=db1,db2" + tls).contains("target_session_attrs=primary"));
+  EXPECT_TRUE(shop_at("host=db1" + tls).contains("target_session_attrs=primary")) << "a name may lead to several";
+  EXPECT_EQ(shop_at("host=db1,db2 target_session_attrs=primary" + tls), "");
+  EXPECT_TRUE(shop_at("host=/a,/b target_session_attrs=any").contains("target_session_attrs=primary"));
+}
+
+TEST(ConfigPostgresql, KeysOfChangesNeedChangesAndTablesHavePlainNames) {
+  EXPECT_TRUE(faults(kShop + "changes = \"stream\"\n").contains("changes = \"listen\""));
+  for (const char* line : {"changes_max_lag = \"9s\"", "changes_lost = \"serve\"", "changes_table = \"t\""})
+    EXPECT_TRUE(faults(kShop + line + "\n").contains("says nothing here")) << line;
+  for (const char* bad : {"a.b.c", "A", "a b", "1a", ".a", "a.", "a\\\"b", "a;b"}) {
+    EXPECT_TRUE(faults(kShop + "changes = \"listen\"\nchanges_table = \"" + bad + "\"\n").contains("not a table's name")) << bad;
+  }
+  EXPECT_TRUE(faults("[profile.own]\nchanges = \"listen\"\n").contains("belongs to upstream = \"postgresql\""));
+}
+
 TEST(ConfigPostgresql, WhatProvesIsInTheIdAndWhatTakesTimeIsNot) {
   const auto id = [](const std::string& text) { return parse_config(text, "t").config.profiles.at(0).id(); };
   const std::uint64_t base = id(kShop);

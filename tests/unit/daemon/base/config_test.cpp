@@ -167,7 +167,7 @@ std::string without_line(std::string text, std::string_view key) {
 // The key set to its documented default, in the smallest file where it may stand.
 std::string file_with_default(const ConfigKey& key) {
   const bool bare =
-      key.unit != "path" && key.unit != "duration" && key.unit != "one of" && key.unit != "group name";
+      key.unit != "path" && key.unit != "duration" && key.unit != "one of" && key.unit != "group name" && key.unit != "table name";
   const std::string value =
       bare ? std::string(key.default_value) : "\"" + std::string(key.default_value) + "\"";
   const std::size_t dot = key.name.rfind('.');
@@ -182,7 +182,8 @@ std::string file_with_default(const ConfigKey& key) {
   }
   if (key.name.ends_with("leeway") || key.name.ends_with("token_type")) return kJwks + line + "\n";
   if (key.name.ends_with("jwks_max_stale")) return without_line(kJwks, "jwks_file") + line + "\n";
-  if (key.name.contains(".pool_") || key.name.ends_with("statement_timeout")) return kShop + line + "\n";
+  if (key.name.contains(".changes_")) return kShop + "changes = \"listen\"\n" + line + "\n";
+  if (key.name.contains(".pool_") || key.name.ends_with(".changes") || key.name.ends_with("statement_timeout")) return kShop + line + "\n";
   if (key.name.ends_with("key_encoding"))
     return kSessions + "database = \"/d\"\nquery = \"?1\"\n" + line + "\n";
   return kSessions + line + "\n";
@@ -214,6 +215,8 @@ std::string fingerprint(const Config& c) {
     add(static_cast<int>(p.token_type)), add(static_cast<int>(p.key_encoding));
     add(p.refreshes()), add(p.stale_if_error.count()), add(p.jwks_max_stale.count()), add(p.token_type_required), add(p.signed_answers), add(static_cast<int>(p.client_auth));
     add(p.pool_min), add(p.pool_max), add(p.statement_timeout.count());
+    add(static_cast<int>(p.changes.kind)), add(p.changes.max_lag.count()), add(p.changes.serve_when_lost);
+    all += p.changes.table;
     add(p.redis.tls), add(p.redis.database_index), add(p.redis.json), add(p.redis.endless);
     all += "|" + p.issuer + "|" + p.jwks_file.string() + "|" + p.database.string() + "|" + p.query;
   }
@@ -268,7 +271,8 @@ TEST(ConfigKeys, EachRangeIsStatedInTheManual) {
       {"profile.NAME.jwks_max_stale", range_phrase(kJwksMaxStaleRange)},
       {"profile.NAME.pool_min", range_phrase(kPoolMinRange)},
       {"profile.NAME.pool_max", range_phrase(kPoolMaxRange)},
-      {"profile.NAME.statement_timeout", range_phrase(kStatementTimeoutRange)}};
+      {"profile.NAME.statement_timeout", range_phrase(kStatementTimeoutRange)},
+      {"profile.NAME.changes_max_lag", range_phrase(kChangesMaxLagRange)}};
   std::size_t seen = 0;
   for (const ConfigKey& key : config_keys()) {
     const auto phrase = phrases.find(key.name);

@@ -428,8 +428,37 @@ TEST(StateDb, TextFileAndForeignDatabaseAreCorruptAndUntouched) {
 TEST(StateDb, NewerVersionIsRefusedAndNotCorrupt) {
   const TemporaryDirectory directory;
   open_ok(directory / "state.db");
-  run_sql(directory / "state.db", "PRAGMA user_version = 2");
+  run_sql(directory / "state.db", "PRAGMA user_version = 3");
   EXPECT_EQ(StateDb::open(directory / "state.db", kBoot).error().code, ErrorCode::kRefused);
+}
+
+TEST(StateDb, AVersionWithoutCursorsIsUpgradedWithAllThatItHolds) {
+  const TemporaryDirectory directory;
+  const auto file = directory / "state.db";
+  open_ok(file).commit({put(subject_rule(1, "alice"))}).value();
+  run_sql(file, "DROP TABLE cursors; PRAGMA user_version = 1");
+  StateDb db = open_ok(file);
+  EXPECT_EQ(rules_of(db).size(), 1u);
+  EXPECT_TRUE(db.load_cursors()->empty());
+  EXPECT_TRUE(db.put_cursor({7, {"server", "5"}}));
+}
+
+TEST(StateDb, ACursorIsFoundAgainAndOneThatWasTamperedWithIsNot) {
+  const TemporaryDirectory directory;
+  const auto file = directory / "state.db";
+  const std::uint64_t profile = 0xf000'0000'0000'0001;
+  {
+    StateDb db = open_ok(file);
+    ASSERT_TRUE(db.put_cursor({profile, {"server", "5"}}));
+    ASSERT_TRUE(db.put_cursor({profile, {"server", "6:6:"}}));
+    ASSERT_TRUE(db.put_cursor({2, {"other", "1"}}));
+  }
+  run_sql(file, "UPDATE cursors SET position = '2' WHERE profile_id = 2");
+  StateDb db = open_ok(file);
+  const auto cursors = db.load_cursors().value();
+  ASSERT_EQ(cursors.size(), 1u);
+  EXPECT_EQ(cursors[0].profile_id, profile);
+  EXPECT_EQ(cursors[0].cursor, (authcached::FeedCursor{"server", "6:6:"}));
 }
 
 TEST(StateDb, EveryMalformedRowIsCorrupt) {
