@@ -77,10 +77,13 @@ shm::Result<std::shared_ptr<Upstream>> ProfileFactory::make_issuer_upstream(cons
 // A thread of its own for its connections: a database that does not answer must not hold up another one's.
 shm::Result<std::shared_ptr<Upstream>> ProfileFactory::make_postgres_upstream(const ProfileConfig& profile) {
   auto worker = std::make_unique<Worker>("postgres");
-  auto upstream = PostgresUpstream::open(profile, loop_, *worker, clock_);
+  auto listener = profile.changes.heard() ? std::make_unique<Worker>("pg-changes") : nullptr;
+  Executor& listens = listener ? *listener : *worker;
+  auto upstream = PostgresUpstream::open(profile, loop_, *worker, listens, clock_);
   if (!upstream) return std::unexpected(upstream.error());
   std::shared_ptr<Upstream> shared(std::move(*upstream));
   databases_.push_back({std::move(worker), shared});
+  if (listener) databases_.push_back({std::move(listener), shared});
   return shared;
 }
 

@@ -8,6 +8,7 @@
 
 #include "daemon/base/random.hpp"
 #include "daemon/io/http/timers.hpp"
+#include "daemon/upstream/postgres_changes.hpp"
 
 namespace authcached {
 
@@ -17,6 +18,13 @@ struct PostgresPool::Member {
   std::unique_ptr<PostgresPipeline> pipeline;
   std::shared_ptr<const PostgresSessions> sessions;
   std::string host;
+  std::string server;  // empty where nobody cares
+};
+
+struct PostgresPool::Arrival {
+  Result<PostgresLink> link;
+  std::shared_ptr<const PostgresSessions> sessions;
+  std::string server;
 };
 
 namespace {
@@ -40,6 +48,7 @@ PostgresPool::PostgresPool(Loop& loop, Executor& worker, const ProfileConfig& pr
                    kGrace_ns),
       query_(profile.query),
       encoding_(profile.key_encoding),
+      hears_changes_(profile.changes.heard()),
       changed_(std::move(changed)) {
   order_.target = std::move(target);
   order_.password_file = profile.password_file;
@@ -87,26 +96,50 @@ void PostgresPool::renew(const std::string& why) {
   for (const auto& member : members_) member->pipeline->abandon(why);
 }
 
+bool PostgresPool::require_server(const std::string& server) {
+  const bool strayed = std::ranges::any_of(servers_seen_, [&](const std::string& seen) { return seen != server; });
+  server_ = server;
+  servers_seen_.clear();
+  for (const auto& member : members_) {
+    if (member->server != server_) member->pipeline->abandon("another server tells of changes");
+  }
+  return strayed;
+}
+
 void PostgresPool::connect() {
   connecting_ = true;
-  worker_.post([weak = weak_from_this(), &loop = loop_, cancelled = cancelled_, order = order_,
-                query = query_, encoding = encoding_]() mutable {
-    std::shared_ptr<const PostgresSessions> sessions;
+  worker_.post([weak = weak_from_this(), &loop = loop_, cancelled = cancelled_, order = order_, query = query_,
+                encoding = encoding_, hears_changes = hears_changes_]() mutable {
+    Arrival arrival{std::unexpected(authcache::shm::Error{}), nullptr, {}};
     order.prepare = [&](PostgresSetup& setup) -> Result<void> {
       auto prepared = prepare_sessions(setup, query, encoding);
       if (!prepared) return std::unexpected(std::move(prepared.error()));
-      sessions = std::move(*prepared);
+      arrival.sessions = std::move(*prepared);
+      if (!hears_changes) return {};
+      if (encoding == KeyEncoding::kIdHexSha256 && arrival.sessions->columns.place(SessionColumn::kSid) < 0) {
+        return authcache::shm::fail(authcache::shm::ErrorCode::kUsage,
+                                    "with changes and key_encoding \"id_hex_sha256\" the query must return a column \"sid\": a "
+                                    "stored key does not say whose token it is, so changes name sessions by their sid");
+      }
+      auto run = look_at_server(setup);
+      if (!run) return std::unexpected(std::move(run.error()));
+      arrival.server = std::move(run->name);
       return {};
     };
-    auto link = connect_postgres(order, *cancelled);
-    loop.post([weak = std::move(weak), link = std::move(link), sessions = std::move(sessions)]() mutable {
-      if (const auto self = weak.lock()) self->arrived(std::move(link), std::move(sessions));
+    arrival.link = connect_postgres(order, *cancelled);
+    loop.post([weak = std::move(weak), arrival = std::move(arrival)]() mutable {
+      if (const auto self = weak.lock()) self->arrived(std::move(arrival));
     });
   });
 }
 
-void PostgresPool::arrived(Result<PostgresLink> link, std::shared_ptr<const PostgresSessions> sessions) {
+void PostgresPool::arrived(Arrival arrival) {
   connecting_ = false;
+  Result<PostgresLink>& link = arrival.link;
+  if (link && !server_.empty() && arrival.server != server_) {
+    servers_seen_.push_back(arrival.server);
+    link = authcache::shm::fail(authcache::shm::ErrorCode::kUnavailable, link->host + ": it is not the server that tells of changes");
+  }
   if (!link) {
     ++failures_;
     ++failures_in_a_row_;
@@ -119,7 +152,9 @@ void PostgresPool::arrived(Result<PostgresLink> link, std::shared_ptr<const Post
   failures_in_a_row_ = 0;
   pause_ns_ = connect_at_ns_ = 0;
   auto member = std::make_shared<Member>();
-  member->sessions = std::move(sessions);
+  member->sessions = std::move(arrival.sessions);
+  member->server = std::move(arrival.server);
+  if (hears_changes_) servers_seen_.push_back(member->server);
   member->host = std::move(link->host);
   member->pipeline = std::make_unique<PostgresPipeline>(
       loop_, std::move(link->connection), [weak = weak_from_this(), lost = member.get()](std::string why) {

@@ -55,6 +55,10 @@ class PostgresPool : public std::enable_shared_from_this<PostgresPool> {
   void ask(std::span<const std::string_view> keys, Answered answered);
   // Questions wait although connections are there.
   void want_more();
+  // From now on only this run of a server (PostgresServerRun) is asked; connections to others end. True if some were
+  // made since the last call, or there are some: what was answered meanwhile may be another server's. For profiles
+  // that hear of changes.
+  bool require_server(const std::string& server);
   // Its statement cannot work on the connections that there are: they are made anew, once in kRenewAgain_ns
   // at most.
   void renew(const std::string& why);
@@ -71,7 +75,8 @@ class PostgresPool : public std::enable_shared_from_this<PostgresPool> {
   struct Made;
   [[nodiscard]] Member* roomy();
   void connect();
-  void arrived(authcache::shm::Result<PostgresLink> link, std::shared_ptr<const PostgresSessions> sessions);
+  struct Arrival;
+  void arrived(Arrival arrival);
   void member_lost(const Member* member, std::string why);
   void close(const Member* member);
   void pause();
@@ -83,6 +88,9 @@ class PostgresPool : public std::enable_shared_from_this<PostgresPool> {
   PostgresOrder order_;
   std::string query_;
   KeyEncoding encoding_;
+  const bool hears_changes_;
+  std::string server_;  // the only one that is asked; empty: any
+  std::vector<std::string> servers_seen_;  // since require_server
   std::function<void()> changed_;
   std::vector<std::shared_ptr<Member>> members_;
   bool connecting_ = false;

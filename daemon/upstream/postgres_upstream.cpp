@@ -12,6 +12,7 @@
 
 #include "daemon/io/http/latency_histogram.hpp"
 #include "daemon/io/http/timers.hpp"
+#include "daemon/upstream/postgres_feed.hpp"
 #include "daemon/upstream/postgres_pool.hpp"
 #include "daemon/upstream/session_key.hpp"
 
@@ -79,9 +80,18 @@ struct AskedTogether {
 class PostgresUpstream::Core : public std::enable_shared_from_this<PostgresUpstream::Core> {
  public:
   Core(const ProfileConfig& profile, Loop& loop, const Clock& clock)
-      : loop_(loop), clock_(clock), encoding_(profile.key_encoding) {}
+      : loop_(loop),
+        clock_(clock),
+        encoding_(profile.key_encoding),
+        needs_sid_(profile.changes.heard() && profile.key_encoding == KeyEncoding::kIdHexSha256) {}
 
-  void start(const ProfileConfig& profile, PostgresTarget target, Executor& worker) {
+  void start(const ProfileConfig& profile, PostgresTarget target, Executor& worker, Executor& listener) {
+    if (profile.changes.heard()) {
+      feed_ = std::make_unique<PostgresFeed>(loop_, listener, profile, target, [weak = weak_from_this()](const std::string& server) {
+        const auto self = weak.lock();
+        return self && self->pool_->require_server(server);
+      });
+    }
     pool_ =
         std::make_shared<PostgresPool>(loop_, worker, profile, std::move(target), [weak = weak_from_this()] {
           if (const auto self = weak.lock()) self->connections_changed();
@@ -116,9 +126,10 @@ class PostgresUpstream::Core : public std::enable_shared_from_this<PostgresUpstr
   }
 
   [[nodiscard]] KeyEncoding encoding() const { return encoding_; }
+  [[nodiscard]] ChangeFeed* changes() const { return feed_.get(); }
 
   [[nodiscard]] std::string complaint() const {
-    if (pool_->connected() && !failing_) return {};
+    if (pool_->connected() && !failing_) return feed_ ? changes_complaint(feed_->status()) : std::string();
     const std::string& why = pool_->connected() ? last_failure_ : pool_->last_error();
     return why.empty() ? std::string() : "cannot learn about its sessions: " + why;
   }
@@ -148,6 +159,7 @@ class PostgresUpstream::Core : public std::enable_shared_from_this<PostgresUpstr
     if (!last.empty()) state["last_error"] = last;
     if (!last.empty() && !failing_) state["last_error_age_s"] = pool.at("last_error_age_s");
     state["pool"] = std::move(pool);
+    if (feed_) state["changes"] = changes_state(feed_->status(), now_ns());
     return boost::json::serialize(state);
   }
 
@@ -226,6 +238,11 @@ class PostgresUpstream::Core : public std::enable_shared_from_this<PostgresUpstr
       } else if (last - first == 1) {
         proof =
             judge_session(sessions.columns, PostgresRow(result, first->second, sessions), each.key, wall_ns);
+        // Changes name sessions by it: nobody could tell that this one ended.
+        if (needs_sid_ && proof.verdict == Verdict::kValid && proof.identity.sid.empty()) {
+          proof = no_answer(Reason::kUpstream);
+          last_failure_ = "a session has no sid, by which its changes would be told";
+        }
       }
       give(each, std::move(proof));
     }
@@ -348,7 +365,9 @@ class PostgresUpstream::Core : public std::enable_shared_from_this<PostgresUpstr
   Loop& loop_;
   const Clock& clock_;
   const KeyEncoding encoding_;
+  const bool needs_sid_;
   std::shared_ptr<PostgresPool> pool_;
+  std::unique_ptr<PostgresFeed> feed_;
   std::deque<Asked> waiting_;
   std::deque<Together> again_;
   std::list<Together> under_way_;
@@ -365,12 +384,13 @@ PostgresUpstream::PostgresUpstream(std::shared_ptr<Core> core) : core_(std::move
 PostgresUpstream::~PostgresUpstream() = default;
 
 Result<std::unique_ptr<PostgresUpstream>> PostgresUpstream::open(const ProfileConfig& profile, Loop& loop,
-                                                                 Executor& worker, const Clock& clock) {
+                                                                 Executor& worker, Executor& listener,
+                                                                 const Clock& clock) {
   auto target = read_conninfo(profile.connection);
   if (!target)
     return fail(ErrorCode::kUsage, "connection " + target.error().what + "; " + target.error().remedy);
   auto core = std::make_shared<Core>(profile, loop, clock);
-  core->start(profile, std::move(*target), worker);
+  core->start(profile, std::move(*target), worker, listener);
   return std::unique_ptr<PostgresUpstream>(new PostgresUpstream(std::move(core)));
 }
 
@@ -380,6 +400,7 @@ void PostgresUpstream::resolve(Query query, Answer answer) {
 bool PostgresUpstream::well_formed(std::string_view token) const {
   return could_be_session(token, core_->encoding());
 }
+ChangeFeed* PostgresUpstream::changes() const { return core_->changes(); }
 std::string PostgresUpstream::complaint() const { return core_->complaint(); }
 std::string PostgresUpstream::state_json() const { return core_->state_json(); }
 

@@ -27,14 +27,16 @@ class PostgresUpstream final : public Upstream {
   static constexpr std::chrono::milliseconds kTick{50};
 
   // Begins to connect; does not wait for it, so that a daemon starts while its database does not. The worker
-  // is this upstream's own and outlives what is posted to it.
+  // is this upstream's own and outlives what is posted to it; so does listener, where changes are heard.
   static authcache::shm::Result<std::unique_ptr<PostgresUpstream>> open(const ProfileConfig& profile,
                                                                         Loop& loop, Executor& worker,
+                                                                        Executor& listener,
                                                                         const Clock& clock);
   ~PostgresUpstream() override;
 
   void resolve(Query query, Answer answer) override;
   [[nodiscard]] bool well_formed(std::string_view token) const override;
+  [[nodiscard]] ChangeFeed* changes() const override;
   [[nodiscard]] std::string complaint() const override;
   [[nodiscard]] std::string state_json() const override;
 

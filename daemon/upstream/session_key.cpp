@@ -19,6 +19,12 @@ std::string hex_of(const Sha256& digest) {
   return text;
 }
 
+// Lower case only: a key in another spelling is no key of ours.
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 bool is_b64token_char(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
          c == '_' || c == '~' || c == '+' || c == '/';
@@ -44,6 +50,23 @@ std::optional<std::string> session_key(std::string_view token, KeyEncoding encod
   const Sha256 digest = sha256(token);
   std::string bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
   return encoding == KeyEncoding::kBase64urlSha256 ? base64url_encode(bytes) : bytes;
+}
+
+std::optional<std::string> hash_of_session_key(std::string_view key, KeyEncoding encoding) {
+  constexpr std::size_t kHashBytes = std::tuple_size_v<Sha256>;
+  std::string hash;
+  if (encoding == KeyEncoding::kHexSha256 && key.size() == 2 * kHashBytes) {
+    for (std::size_t i = 0; i < key.size(); i += 2) {
+      const int high = hex_digit(key[i]), low = hex_digit(key[i + 1]);
+      if (high < 0 || low < 0) return std::nullopt;
+      hash += static_cast<char>(high << 4 | low);
+    }
+    return hash;
+  }
+  if (encoding != KeyEncoding::kBase64urlSha256) return std::nullopt;
+  const auto decoded = base64url_decode(key);
+  if (!decoded || decoded->size() != kHashBytes) return std::nullopt;
+  return *decoded;
 }
 
 bool is_b64token(std::string_view token) {

@@ -1,11 +1,9 @@
 // The server stops, dies, hangs, is slow, is locked, forgets who we are: nothing of it is ever a refusal of a
 // good session, and nobody has to restart anything afterwards.
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <thread>
 
+#include "tests/postgresql/support/pooler.hpp"
 #include "tests/postgresql/support/postgres_test.hpp"
 
 namespace authcache_test {
@@ -262,37 +260,6 @@ TEST_F(PostgresOutages, AHostOfAnotherRoleIsPassedBy) {
   EXPECT_TRUE(becomes("on-second", "valid"));
   server_->start();
 }
-
-// PgBouncer in transaction mode before the server.
-class Pooler {
- public:
-  Pooler(const PostgresServer& server, const std::filesystem::path& directory, const std::string& more)
-      : directory_(directory) {
-    std::filesystem::create_directory(directory_);
-    std::filesystem::permissions(directory_, std::filesystem::perms(0777));
-    const auto file = directory_ / "pgbouncer.ini";
-    write_file(file, "[databases]\napp = host=" + server.socket_directory().string() +
-                         " port=" + std::to_string(server.port()) +
-                         " dbname=app user=reader\n[pgbouncer]\nlisten_port = 6432\nunix_socket_dir = " +
-                         directory_.string() + "\nauth_type = any\npool_mode = transaction\n" + more);
-    std::filesystem::permissions(file, std::filesystem::perms(0644));
-    std::vector<std::string> command{kProgram, file.string()};
-    if (::geteuid() == 0)
-      command.insert(command.begin(),
-                     {"/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"});
-    process_ = std::make_unique<ChildProcess>(ChildSpec{.argv = command, .environment = {}});
-    if (!eventually([&] { return std::filesystem::exists(directory_ / ".s.PGSQL.6432"); }))
-      throw std::runtime_error("pgbouncer did not start");
-  }
-  [[nodiscard]] std::string conninfo() const {
-    return "host=" + directory_.string() + " port=6432 dbname=app user=reader";
-  }
-  static constexpr const char* kProgram = "/usr/sbin/pgbouncer";
-
- private:
-  std::filesystem::path directory_;
-  std::unique_ptr<ChildProcess> process_;
-};
 
 TEST_F(PostgresOutages, BehindAPoolerThatDropsSettingsItSaysSoAndServesNothing) {
   if (!std::filesystem::exists(Pooler::kProgram))

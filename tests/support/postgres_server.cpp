@@ -147,8 +147,11 @@ void PostgresServer::start() {
   const std::string where =
       "host=" + directory_.string() + " port=" + std::to_string(port_) + " dbname=postgres user=admin";
   while (PQping(where.c_str()) != PQPING_OK) {
-    if (std::chrono::steady_clock::now() > end || ::waitpid(pid_, nullptr, WNOHANG) == pid_)
+    const bool ended = ::waitpid(pid_, nullptr, WNOHANG) == pid_;
+    if (std::chrono::steady_clock::now() > end)
       throw std::runtime_error("postgres did not start:\n" + text_of(directory_ / "log"));
+    // Processes of one that was killed may still hold its memory for a moment.
+    if (ended) pid_ = launch({programs() / "postgres", "-D", data_}, directory_ / "log");
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }

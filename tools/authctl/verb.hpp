@@ -33,5 +33,6 @@ void declare_config(Command command);
 void declare_doctor(Command command);
 void declare_completion(Command command);
 void declare_log_level(Command command);
+void declare_sql(Command command);
 
 }  // namespace authctl

@@ -5,7 +5,7 @@
 namespace authctl {
 namespace {
 
-constexpr std::array<Verb, 15> kVerbs{{
+constexpr std::array<Verb, 16> kVerbs{{
     {"stats", "what the table, the daemon and the profiles are doing", "authctl stats --json", declare_stats},
     {"validate", "judge tokens as an application would", "authctl validate --profile sessions <token.txt",
      declare_validate},
@@ -24,6 +24,8 @@ constexpr std::array<Verb, 15> kVerbs{{
     {"reload", "read the configuration again", "authctl reload", declare_reload},
     {"config", "check a configuration, show the one in effect, explain a key",
      "authctl config check /etc/authcache/authcached.toml", declare_config},
+    {"sql", "print what a database needs so that it tells of changes",
+     "authctl sql postgres shop --table sessions --key token_hash", declare_sql},
     {"doctor", "look for what keeps authcache from working well here", "authctl doctor", declare_doctor},
     {"completion", "print a completion script for a shell",
      "authctl completion bash >/etc/bash_completion.d/authctl", declare_completion},

@@ -44,7 +44,17 @@ struct PostgresPipeline::Impl : std::enable_shared_from_this<Impl> {
     if (PQconsumeInput(connection.get()) == 0) return end(words());
     if (writing) flush();
     take_answers();
+    if (!ended && notified) take_notifications();
     if (!ended) await_input();
+  }
+
+  void take_notifications() {
+    bool any = false;
+    while (PGnotify* const notification = PQnotifies(connection.get())) {
+      PQfreemem(notification);
+      any = true;
+    }
+    if (any) notified();
   }
 
   // libpq gives for each statement its result, an end, and the result of its sync.
@@ -120,6 +130,7 @@ struct PostgresPipeline::Impl : std::enable_shared_from_this<Impl> {
   PostgresHandle connection;
   stream_descriptor socket;
   Lost lost;
+  std::function<void()> notified;
   std::deque<Asked> asked;
   std::uint64_t used_ns;
   bool writing = false;
@@ -151,6 +162,8 @@ void PostgresPipeline::ask(const char* statement, std::string_view parameter, An
 void PostgresPipeline::ask(const char* statement, Answered answered) {
   impl_->ask(statement, nullptr, std::move(answered));
 }
+
+void PostgresPipeline::on_notification(std::function<void()> notified) { impl_->notified = std::move(notified); }
 
 bool PostgresPipeline::usable() const { return !impl_->ended && !impl_->doomed; }
 std::size_t PostgresPipeline::in_flight() const { return impl_->asked.size(); }

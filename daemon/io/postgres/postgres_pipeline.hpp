@@ -34,6 +34,9 @@ class PostgresPipeline {
   void ask(const char* statement, std::string_view parameter, Answered answered);
   void ask(const char* statement, Answered answered);
 
+  // Called for NOTIFYs that came to this connection, once for those that came together. Not to destroy the pipeline.
+  void on_notification(std::function<void()> notified);
+
   [[nodiscard]] bool usable() const;  // false once it is lost or given up
   [[nodiscard]] std::size_t in_flight() const;
   // When the statement that is answered next went out; CLOCK_MONOTONIC. Meaningless with none in flight.
