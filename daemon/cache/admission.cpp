@@ -120,7 +120,7 @@ Admitted Admission::store(const Candidate& candidate, const Proof& proof) {
   Admitted admitted{.verdict = proof.verdict, .reason = proof.reason, .places = {}};
   if (proof.verdict == Verdict::kValid) admitted.reason = Reason::kNone;
   const Identity& who = proof.identity;
-  const bool changed = changes_.reach(candidate.profile->id, *candidate.token, who.sid, who.subject, candidate.epoch);
+  const bool changed = changes_.reach_flight({candidate.profile->id, *candidate.token, who.sid, who.subject, candidate.epoch});
   if (candidate.epoch < flights_from_ || changed) return admitted;  // valid at no place: the client asks again
   const std::int64_t life = record_life_ns(proof, candidate.profile->config, wall_.now_ns());
   if (life <= 0) {
@@ -212,7 +212,7 @@ bool Admission::allows(const shm::TableView& view, const Profile& profile, const
   const Sha256 token = token_hash(cold.token);
   ((packed.flags & shm::kIsJws) != 0 ? facts.signing_input : facts.token) = &token;
   // A job that forgets them may have passed the place from where this one is moved.
-  if (changes_.reach(profile.id, token, facts.sid, facts.subject, packed.epoch)) return false;
+  if (changes_.reach_record({profile.id, token, facts.sid, facts.subject, packed.epoch})) return false;
   Sha256 key{};
   if (const std::uint32_t index = shm::unpack_principals(hot.principals).key; index != 0) {
     key = principal_hash(shm::load_principal(view.key(index)));

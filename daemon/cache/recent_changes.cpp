@@ -31,7 +31,7 @@ void RecentChanges::note(std::uint64_t profile_id, const SessionChange& change, 
   // First, so that no memory for the rest leaves a change that reaches too many, and none that is forgotten.
   if (profile.order.size() >= kNamesMax) {
     const Noted oldest = profile.order.front();
-    profile.all = std::max(profile.all, oldest.epoch);
+    profile.forgotten = std::max(profile.forgotten, oldest.epoch);
     const auto found = profile.epochs.find(oldest.name);
     if (found != profile.epochs.end() && found->second == oldest.epoch) profile.epochs.erase(found);
     profile.order.pop_front();
@@ -40,20 +40,24 @@ void RecentChanges::note(std::uint64_t profile_id, const SessionChange& change, 
   profile.order.push_back({name, epoch});
 }
 
-bool RecentChanges::reach(std::uint64_t profile_id, const Sha256& token, std::string_view sid,
-                          std::string_view subject, std::uint64_t epoch) const {
-  const auto profile = profiles_.find(profile_id);
+bool RecentChanges::reach_flight(const Proven& proven) const {
+  const auto profile = profiles_.find(proven.profile_id);
+  return profile != profiles_.end() && (proven.epoch < profile->second.forgotten || reach_record(proven));
+}
+
+bool RecentChanges::reach_record(const Proven& proven) const {
+  const auto profile = profiles_.find(proven.profile_id);
   if (profile == profiles_.end()) return false;
   const OfProfile& of = profile->second;
-  if (epoch < of.all) return true;
+  if (proven.epoch < of.all) return true;
   const auto later = [&](SessionChange::Kind kind, std::string_view value) {
     const auto found = of.epochs.find(name_hash(kind, value));
-    return found != of.epochs.end() && epoch < found->second;
+    return found != of.epochs.end() && proven.epoch < found->second;
   };
-  const std::string_view bytes(reinterpret_cast<const char*>(token.data()), token.size());
+  const std::string_view bytes(reinterpret_cast<const char*>(proven.token.data()), proven.token.size());
   return later(SessionChange::Kind::kToken, bytes) ||
-         (!sid.empty() && later(SessionChange::Kind::kSid, sid)) ||
-         (!subject.empty() && later(SessionChange::Kind::kSubject, subject));
+         (!proven.sid.empty() && later(SessionChange::Kind::kSid, proven.sid)) ||
+         (!proven.subject.empty() && later(SessionChange::Kind::kSubject, proven.subject));
 }
 
 }  // namespace authcached

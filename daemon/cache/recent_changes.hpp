@@ -26,10 +26,19 @@ class RecentChanges {
 
   // Flights that begin at this epoch or later know of the change.
   void note(std::uint64_t profile_id, const SessionChange& change, std::uint64_t epoch);
-  // True if what a flight of this profile brought that began at this epoch may be from before a change of its
-  // token (SHA-256), of the session or subject that it names, or of the whole profile.
-  [[nodiscard]] bool reach(std::uint64_t profile_id, const Sha256& token, std::string_view sid,
-                           std::string_view subject, std::uint64_t epoch) const;
+  // Who was proven, and from when: the epoch at which the flight began that brought the proof.
+  struct Proven {
+    std::uint64_t profile_id = 0;
+    const Sha256& token;
+    std::string_view sid, subject;
+    std::uint64_t epoch = 0;
+  };
+  // True if what a flight brings may be from before a change of its token, of the session or subject that it
+  // names, or of the whole profile.
+  [[nodiscard]] bool reach_flight(const Proven& proven) const;
+  // The same of a record that stands and is to be moved. What fell out of here was done: no job looks for it
+  // any more.
+  [[nodiscard]] bool reach_record(const Proven& proven) const;
 
  private:
   struct Noted {
@@ -37,7 +46,8 @@ class RecentChanges {
     std::uint64_t epoch;
   };
   struct OfProfile {
-    std::uint64_t all = 0;  // flights before this epoch are reached, whatever they ask about
+    std::uint64_t all = 0;                                    // the last change of the whole profile
+    std::uint64_t forgotten = 0;                              // the last that fell out
     std::unordered_map<std::uint64_t, std::uint64_t> epochs;  // by hash of the name
     std::deque<Noted> order;
   };

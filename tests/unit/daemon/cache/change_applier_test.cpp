@@ -179,13 +179,14 @@ TEST(RecentChanges, WhatFellOutOfItReachesEveryEarlierFlight) {
   RecentChanges changes;
   const auto token = sha256("tok");
   changes.note(7, {Kind::kSid, "first"}, 10);
-  EXPECT_FALSE(changes.reach(7, token, "s1", "alice", 9));
+  EXPECT_FALSE(changes.reach_flight({7, token, "s1", "alice", 9}));
   for (std::size_t i = 0; i < RecentChanges::kNamesMax; ++i)
     changes.note(7, {Kind::kSid, std::to_string(i) + "x"}, 11);
-  EXPECT_TRUE(changes.reach(7, token, "s1", "alice", 9))
+  EXPECT_TRUE(changes.reach_flight({7, token, "s1", "alice", 9}))
       << "nobody remembers whom the change at 10 was about";
-  EXPECT_FALSE(changes.reach(7, token, "s1", "alice", 10));
-  EXPECT_FALSE(changes.reach(8, token, "first", "alice", 9)) << "another profile";
+  EXPECT_FALSE(changes.reach_flight({7, token, "s1", "alice", 10}));
+  EXPECT_FALSE(changes.reach_record({7, token, "s1", "alice", 9})) << "it has long been looked for";
+  EXPECT_FALSE(changes.reach_flight({8, token, "first", "alice", 9})) << "another profile";
 }
 
 TEST(RecentChanges, ALaterChangeOfANameOutlivesTheEarlierOne) {
@@ -196,8 +197,8 @@ TEST(RecentChanges, ALaterChangeOfANameOutlivesTheEarlierOne) {
     changes.note(7, {Kind::kSid, std::to_string(i) + "x"}, 11);
   changes.note(7, {Kind::kSubject, "alice"}, 20);
   changes.note(7, {Kind::kSid, "last"}, 21);
-  EXPECT_TRUE(changes.reach(7, token, "", "alice", 19));
-  EXPECT_FALSE(changes.reach(7, token, "", "alice", 20));
+  EXPECT_TRUE(changes.reach_flight({7, token, "", "alice", 19}));
+  EXPECT_FALSE(changes.reach_flight({7, token, "", "alice", 20}));
 }
 
 }  // namespace
