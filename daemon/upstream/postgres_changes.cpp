@@ -105,13 +105,14 @@ Result<PostgresServerRun> look_at_server(PostgresSetup& setup) {
   return run;
 }
 
-Result<std::string> prepare_changes(PostgresSetup& setup, const std::string& table,
-                                    const PostgresServerRun& run) {
+Result<PostgresChangesPlace> prepare_changes(PostgresSetup& setup, const std::string& table,
+                                             const PostgresServerRun& run) {
   if (!run.standby) {
-    if (auto listens = setup.rows(("LISTEN \"" + changes_channel(table) + "\"").c_str()); !listens)
-      return std::unexpected(std::move(listens.error()));
+    auto listens = setup.rows(("LISTEN \"" + changes_channel(table) + "\"").c_str());
+    if (!listens) return std::unexpected(std::move(listens.error()));
   }
-  if (auto prepared = setup.prepare(kChangesStatement, reading_sql(table, run.standby)); !prepared) {
+  auto prepared = setup.prepare_named(reading_sql(table, run.standby));
+  if (!prepared) {
     return fail(prepared.error().code,
                 "the table of changes cannot be read (authctl sql postgres prints what makes it): " +
                     prepared.error().message);
@@ -122,7 +123,7 @@ Result<std::string> prepare_changes(PostgresSetup& setup, const std::string& tab
   if (!which) return std::unexpected(std::move(which.error()));
   if (PQntuples(which->get()) != 1)
     return fail(ErrorCode::kRefused, "the server does not say which database this is");
-  return run.name + " " + std::string(value_of(**which, 0, 0));
+  return PostgresChangesPlace{run.name + " " + std::string(value_of(**which, 0, 0)), std::move(*prepared)};
 }
 
 std::optional<PostgresReading> read_changes(const pg_result& rows, KeyEncoding encoding) {

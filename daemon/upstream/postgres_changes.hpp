@@ -23,7 +23,6 @@ struct pg_result;
 
 namespace authcached {
 
-inline constexpr const char* kChangesStatement = "authcache_changes";
 // One reading. More at once (a bulk delete, a daemon that was down for hours) costs less as "all of the
 // profile".
 inline constexpr int kChangesMax = 20'000;
@@ -38,11 +37,14 @@ struct PostgresServerRun {
 };
 [[nodiscard]] authcache::shm::Result<PostgresServerRun> look_at_server(PostgresSetup& setup);
 
-// Prepares the reading, and has the table's NOTIFY sent to this session (on a standby there is none). The
-// source of the cursors that it gives.
-[[nodiscard]] authcache::shm::Result<std::string> prepare_changes(PostgresSetup& setup,
-                                                                  const std::string& table,
-                                                                  const PostgresServerRun& run);
+struct PostgresChangesPlace {
+  std::string source;     // of the cursors that it gives
+  std::string statement;  // the reading
+};
+// Prepares the reading, and has the table's NOTIFY sent to this session (on a standby there is none).
+[[nodiscard]] authcache::shm::Result<PostgresChangesPlace> prepare_changes(PostgresSetup& setup,
+                                                                           const std::string& table,
+                                                                           const PostgresServerRun& run);
 
 struct PostgresReading {
   std::vector<SessionChange> changes;

@@ -37,7 +37,7 @@ constexpr const char* kUnannounced =
 // What the worker brings along with a connection.
 struct Prepared {
   PostgresServerRun run;
-  std::string source;
+  PostgresChangesPlace place;
 };
 
 }  // namespace
@@ -84,9 +84,9 @@ class PostgresFeed::Core : public std::enable_shared_from_this<PostgresFeed::Cor
       order.prepare = [&](PostgresSetup& setup) -> Result<void> {
         auto run = look_at_server(setup);
         if (!run) return std::unexpected(std::move(run.error()));
-        auto source = prepare_changes(setup, table, *run);
-        if (!source) return std::unexpected(std::move(source.error()));
-        prepared = {std::move(*run), std::move(*source)};
+        auto place = prepare_changes(setup, table, *run);
+        if (!place) return std::unexpected(std::move(place.error()));
+        prepared = {std::move(*run), std::move(*place)};
         return {};
       };
       auto link = connect_postgres(order, *cancelled);
@@ -108,9 +108,9 @@ class PostgresFeed::Core : public std::enable_shared_from_this<PostgresFeed::Cor
     readings_ = 0;
     unannounced_ns_ = 0;
     if (found_(run_.name)) resync("sessions may have been asked of another server meanwhile");
-    if (!cursor_.source.empty() && cursor_.source != prepared.source)
+    if (!cursor_.source.empty() && cursor_.source != prepared.place.source)
       resync("another server, another run of it or another database");
-    source_ = std::move(prepared.source);
+    place_ = std::move(prepared.place);
     host_ = std::move(link->host);
     link_ = std::make_unique<PostgresPipeline>(loop_, std::move(link->connection),
                                                [weak = weak_from_this()](std::string why) {
@@ -163,9 +163,10 @@ class PostgresFeed::Core : public std::enable_shared_from_this<PostgresFeed::Cor
     reading_ = true;
     announced_ = std::exchange(rung_, false);
     const std::string since = resync_.empty() ? cursor_.position : std::string();
-    link_->ask(kChangesStatement, since, [weak = weak_from_this(), began_ns = now](const pg_result* rows) {
-      if (const auto self = weak.lock(); self && rows != nullptr) self->answered(*rows, began_ns);
-    });
+    link_->ask(place_.statement.c_str(), since,
+               [weak = weak_from_this(), began_ns = now](const pg_result* rows) {
+                 if (const auto self = weak.lock(); self && rows != nullptr) self->answered(*rows, began_ns);
+               });
   }
 
   void answered(const pg_result& rows, std::uint64_t began_ns) {
@@ -196,7 +197,7 @@ class PostgresFeed::Core : public std::enable_shared_from_this<PostgresFeed::Cor
     if (run_.standby) drop_seen(reading);
     batch.changes = std::move(reading.changes);
     batch.up_to_ns = began_ns;
-    cursor_ = {source_, std::move(reading.snapshot)};
+    cursor_ = {place_.source, std::move(reading.snapshot)};
     batch.cursor = cursor_;
     taking_in_ = true;
     sink_->heard(std::move(batch), [weak = weak_from_this()] {
@@ -266,7 +267,8 @@ class PostgresFeed::Core : public std::enable_shared_from_this<PostgresFeed::Cor
   ChangeSink* sink_ = nullptr;
   std::unique_ptr<PostgresPipeline> link_;
   PostgresServerRun run_;
-  std::string host_, source_;
+  PostgresChangesPlace place_;
+  std::string host_;
   FeedCursor cursor_;   // what was read last
   std::string resync_;  // why the next batch cannot go on from there
   std::vector<std::int64_t> seen_;

@@ -74,7 +74,7 @@ bool PostgresPool::has_room() { return roomy() != nullptr; }
 void PostgresPool::ask(std::span<const std::string_view> keys, Answered answered) {
   Member* const member = roomy();
   std::string array = postgres_array(keys, member->sessions->key_type);
-  member->pipeline->ask(kSessionsStatement, array,
+  member->pipeline->ask(member->sessions->statement.c_str(), array,
                         [answered = std::move(answered), sessions = member->sessions](
                             const pg_result* result) mutable { answered(result, *sessions); });
   // With raw keys these bytes are tokens.

@@ -189,10 +189,11 @@ Result<std::shared_ptr<const PostgresSessions>> prepare_sessions(PostgresSetup& 
   sessions->key_type = *key_type;
   const auto sql = wrapped(**probe, only, *sessions);
   if (!sql) return std::unexpected(sql.error());
-  prepared = setup.prepare(kSessionsStatement, *sql);
-  if (!prepared) return not_ours(std::move(prepared.error()));
+  auto named = setup.prepare_named(*sql);
+  if (!named) return not_ours(std::move(named.error()));
+  sessions->statement = std::move(*named);
   // Only a run tells whether this role may.
-  const auto run = setup.rows(("EXECUTE " + std::string(kSessionsStatement) + "('{}')").c_str());
+  const auto run = setup.rows(("EXECUTE " + sessions->statement + "('{}')").c_str());
   if (!run) return not_ours(run.error());
   prepared = setup.prepare(kPingStatement, "SELECT 1");
   if (!prepared) return std::unexpected(std::move(prepared.error()));

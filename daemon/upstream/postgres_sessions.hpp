@@ -25,7 +25,6 @@ inline constexpr std::size_t kPostgresBatchMax = 64;
 // Rows that one statement may give: more than it has keys means that some key has several.
 inline constexpr std::size_t kPostgresRowsMax = kPostgresBatchMax + 1;
 
-inline constexpr const char* kSessionsStatement = "authcache_sessions";
 inline constexpr const char* kPingStatement = "authcache_ping";
 
 // How a column's values come.
@@ -35,6 +34,7 @@ struct PostgresSessions {
   SessionColumns columns;
   std::vector<PostgresForm> forms;  // by place
   std::uint32_t key_type = 0;       // the type of the array's elements
+  std::string statement;            // its name
 };
 
 // Prepares the statements on a new connection. Refuses a query that is no SELECT with $1 as an array of keys

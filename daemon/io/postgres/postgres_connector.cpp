@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/base/secret_file.hpp"
+#include "daemon/base/sha256.hpp"
 #include "daemon/io/http/name_resolver.hpp"
 
 namespace authcached {
@@ -178,6 +179,17 @@ Result<void> PostgresSetup::prepare(const char* name, const std::string& sql) {
   auto done = result(PQsendPrepare(&connection_, name, sql.c_str(), 0, nullptr) != 0);
   if (!done) return std::unexpected(std::move(done.error()));
   return {};
+}
+
+Result<std::string> PostgresSetup::prepare_named(const std::string& sql) {
+  const Sha256 hash = sha256(sql);
+  std::string name = "authcache_";
+  for (std::size_t i = 0; i < 16; ++i) {
+    name += "0123456789abcdef"[hash[i] >> 4];
+    name += "0123456789abcdef"[hash[i] & 15];
+  }
+  if (auto prepared = prepare(name.c_str(), sql); !prepared) return std::unexpected(std::move(prepared.error()));
+  return name;
 }
 
 Result<PostgresResult> PostgresSetup::describe(const char* name) {

@@ -35,6 +35,9 @@ class PostgresSetup {
   // Of a command that returns rows, and of one that returns none. Errors hold the server's words.
   [[nodiscard]] authcache::shm::Result<PostgresResult> rows(const char* sql);
   [[nodiscard]] authcache::shm::Result<void> prepare(const char* name, const std::string& sql);
+  // Under a name made from the statement, which is returned: behind a pooler sessions of the server are shared, and a
+  // name must not stand for another profile's statement there.
+  [[nodiscard]] authcache::shm::Result<std::string> prepare_named(const std::string& sql);
   // Its parameters and columns.
   [[nodiscard]] authcache::shm::Result<PostgresResult> describe(const char* name);
   // Waits until the socket is readable (or writable); false when the time is over or the wait is cancelled.
