@@ -244,7 +244,8 @@ TEST_F(PostgresChangesLost, BehindAPoolerItSaysSoAndHearsALittleLater) {
   start(shop);
   EXPECT_TRUE(eventually([&] {
     const auto heard = changes();
-    return heard.contains("warning") && heard.at("warning").as_string().contains("a pooler stands between");
+    return heard.contains("warning") &&
+           std::string(heard.at("warning").as_string()).contains("a pooler stands between");
   })) << state();
   insert_plain("tok", "alice");
   if (eventually([&] { return validate("tok") == "valid"; }, milliseconds(3'000))) {
