@@ -69,6 +69,8 @@ ROWS = [
     Row("session_miss_per_s", "session misses/s"),
     Row("pg_lookup_over_pipeline", "distinct session misses/s on PostgreSQL, 256 in flight, over a bare libpq pipeline of single-key queries", (">=", 0.6)),
     Row("pg_lookup_per_s", "distinct session misses/s on PostgreSQL"),
+    Row("revoke_commit_to_refused_ms_p99", "a commit in PostgreSQL to the refusal in another process, ms: 99 of 100 are faster", ("<=", 5)),
+    Row("revoke_commit_to_refused_ms_p50", "the same, half of them, ms"),
     Row("auth_face_over_static", "/auth hits/s of the HTTP face over a static 204 of nginx", (">=", 0.4)),
     Row("auth_request_per_s", "/auth hits/s, on one core"),
     Row("h2_introspect_over_h2load", "introspections/s through misses over h2load -c1 -m100 on the same nginx", (">=", 0.5)),
