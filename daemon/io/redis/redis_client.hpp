@@ -76,6 +76,8 @@ class RedisClient final : public std::enable_shared_from_this<RedisClient>, priv
   void send(RedisQuestion question);
   // Why questions are refused at once; empty while they are not.
   [[nodiscard]] std::string trouble() const;
+  // The number of the connection that is open, or was last: within an answer, of the one that it came over.
+  [[nodiscard]] std::uint64_t connection() const { return counters_.connections; }
   // The connection's members of `authctl upstreams`, as JSON object text.
   [[nodiscard]] std::string state_json() const;
 
