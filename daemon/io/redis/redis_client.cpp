@@ -72,6 +72,7 @@ void RedisClient::flush() {
     append_secret(out_, flight.commands);
     flight.replies_left = flight.replies;
     flight.fault.clear();
+    flight.reconnect = false;
     flight.sent_ns = now;
     ++flight.attempts;
     flights_.push_back(std::move(waiting_.front()));
@@ -86,12 +87,11 @@ void RedisClient::channel_drained() { flush(); }
 void RedisClient::channel_reply(const RedisReply& reply) {
   if (state_ == State::kGreeting) return greeted(reply);
   if (flights_.empty()) return lost({FailureKind::kMalformed, "it answers what nobody asked"});
-  bool reconnect = false;
   Flight& front = *flights_.front();
   --front.replies_left;
   if (reply.is(RedisReply::Kind::kError)) {
     RedisFault fault = redis_fault_of(reply.text());
-    reconnect = fault.reconnect;
+    front.reconnect = front.reconnect || fault.reconnect;
     if (front.fault.empty()) front.fault = place_ + ": " + std::move(fault.sentence);
   } else if (front.replies_left > 0 && !reply.is(RedisReply::Kind::kStatus)) {
     return lost({FailureKind::kMalformed, "its answers do not fit the questions"});
@@ -115,7 +115,7 @@ void RedisClient::channel_reply(const RedisReply& reply) {
   if (state_ != State::kOpen) return;
   // The question is answered: those behind it are not to blame.
   if (!fits) return lost({FailureKind::kLost, "its answers do not fit the questions"});
-  if (reconnect) lost({FailureKind::kNotTaken, flight->fault.substr(place_.size() + 2)});
+  if (flight->reconnect) lost({FailureKind::kNotTaken, flight->fault.substr(place_.size() + 2)});
 }
 
 void RedisClient::tick_soon() {

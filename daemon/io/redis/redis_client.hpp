@@ -91,6 +91,7 @@ class RedisClient final : public std::enable_shared_from_this<RedisClient>, priv
     std::uint64_t deadline_ns = 0;
     std::uint64_t sent_ns = 0;
     std::string fault;   // of the first command that was answered with an error
+    bool reconnect = false;  // what one of those errors asks for
     RedisAnswer answer;  // null once given: its replies are still to come
   };
   struct Greeting;

@@ -21,11 +21,11 @@ constexpr Meaning kMeanings[] = {
      true},
     {"NOPERM",
      "its ACL forbids the user a command or the keys; grant +multi +exec +pttl +hmget +getrange +ping and "
-     "the key template's beginning"},
+     "the key template's beginning, or for a fleet what docs/fleet.md names"},
     {"LOADING", "it is still loading its data"},
     {"BUSY", "it is busy with a script"},
     {"MASTERDOWN", "it is a replica that lost its master and serves no stale data"},
-    {"READONLY", "it is a replica and refuses to write"},
+    {"READONLY", "it is a replica and refuses to write", true},  // another one may be the primary by now
     {"MOVED", kCluster},
     {"ASK", kCluster},
     {"CLUSTERDOWN", kCluster},

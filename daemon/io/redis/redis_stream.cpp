@@ -92,7 +92,7 @@ bool RedisStream::looked(const Answered& answer, std::int64_t boot_ns, bool gree
   }
   known_connection_ = client_->connection();
   look->boot_ns = boot_ns;
-  judge(std::move(*look));
+  judge(*look);
   return true;
 }
 
@@ -125,19 +125,77 @@ std::optional<RedisStream::Look> RedisStream::look_of(const RedisReply& reply, b
   return look;
 }
 
-void RedisStream::judge(Look look) {
+void RedisStream::judge(const Look& look) {
   const StreamCursor end{look.server, look.info.last, look.info.added};
+  server_ = look.server;
   target_ = StreamMoment{look.boot_ns, look.server_ms, end};
   if (!cursor_) return gap(StreamGap::kNoCursor, end);
-  if (cursor_->server != look.server && !look.cursor_stands) return gap(StreamGap::kOtherServer, end);
+  const bool moved = cursor_->server != look.server;
+  if (moved && !look.cursor_stands) return find_parting(end);
   if (end.id < cursor_->id || end.added < cursor_->added) return gap(StreamGap::kRegressed, end);
   const std::uint64_t unread = end.added - cursor_->added;
   if (unread > look.info.length || (end.id == cursor_->id && unread > 0))
     return gap(StreamGap::kTrimmed, end);
-  cursor_->server = look.server;
   trouble_.clear();
+  if (moved) {
+    cursor_->server = look.server;
+    looked_boot_ns_ = 0;
+    return events_.stream_moved(then(&RedisStream::go_on));
+  }
   confirm_if_reached();
   read();
+}
+
+void RedisStream::find_parting(const StreamCursor& end) {
+  if (places_.empty()) return gap(StreamGap::kOtherServer, end);
+  RedisQuestion question;
+  question.replies = 2;
+  append_redis_command(question.commands, {"MULTI"});
+  for (const StreamCursor& place : places_) {
+    const std::string at = place.id.text();
+    append_redis_command(question.commands, {"XRANGE", options_.key, at, at});
+    ++question.replies;
+  }
+  append_redis_command(question.commands, {"EXEC"});
+  question.deadline_ns = exact_monotonic_ns() + kPatience_ns;
+  question.answer = [weak = weak_from_this(), end](const Answered& answer) {
+    const auto self = weak.lock();
+    return !self || self->parting_found(answer, end);
+  };
+  client_->send(std::move(question));
+}
+
+bool RedisStream::parting_found(const Answered& answer, const StreamCursor& end) {
+  using Kind = RedisReply::Kind;
+  if (!answer) {
+    fail_for_now(answer.error().message);
+    return true;
+  }
+  if (client_->connection() != known_connection_) {
+    look();
+    return true;
+  }
+  if (!answer->is(Kind::kArray) || answer->size() != places_.size()) {
+    fail_for_now("the server does not say which entries it has");
+    return false;
+  }
+  std::size_t shared = 0;  // places up to the last that is there
+  RedisReply each = answer->first();
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    if (each.is(Kind::kArray) && each.size() == 1) shared = i + 1;
+    if (i + 1 < places_.size()) each = each.next();
+  }
+  places_.resize(shared);
+  if (places_.empty()) {
+    gap(StreamGap::kOtherServer, end);
+    return true;
+  }
+  cursor_ = places_.back();
+  cursor_->server = end.server;
+  target_.reset();
+  looked_boot_ns_ = 0;
+  events_.stream_moved(then(&RedisStream::go_on));
+  return true;
 }
 
 void RedisStream::read() {
@@ -208,6 +266,7 @@ void RedisStream::entries_done() {
 
 void RedisStream::gap(StreamGap why, StreamCursor position) {
   ++gaps_;
+  places_.clear();
   target_.reset();
   looked_boot_ns_ = 0;  // so that the next step is another look
   next_ = position;
@@ -218,6 +277,10 @@ void RedisStream::confirm_if_reached() {
   if (!target_ || cursor_->id < target_->cursor.id) return;
   StreamMoment moment = *std::exchange(target_, std::nullopt);
   moment.cursor = *cursor_;
+  if (cursor_->added > 0 && (places_.empty() || places_.back().id != cursor_->id)) {
+    if (places_.size() == kPlacesMax) places_.erase(places_.begin());
+    places_.push_back(*cursor_);
+  }
   events_.stream_confirmed(moment);
 }
 

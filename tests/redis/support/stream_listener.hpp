@@ -80,6 +80,13 @@ class StreamListener final : private authcached::RedisStreamEvents {
     const std::lock_guard lock(mutex_);
     confirmed_ = moment;
   }
+  void stream_moved(Done done) override {
+    {
+      const std::lock_guard lock(mutex_);
+      heard_.emplace_back("moved");
+    }
+    done();
+  }
   void stream_gap(authcached::StreamGap gap, const authcached::StreamCursor&, Done done) override {
     {
       const std::lock_guard lock(mutex_);
