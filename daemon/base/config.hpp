@@ -176,6 +176,20 @@ struct HttpConfig {
   bool operator==(const HttpConfig&) const = default;
 };
 
+// Hosts that share their revocations through a Redis stream: [fleet]. Without an address it is off.
+struct FleetConfig {
+  RedisConfig redis;              // where, and as whom; nothing about sessions
+  std::filesystem::path ca_file;  // empty: the system's store
+  std::string key = "authcache:fleet";  // begins the names of all keys
+  std::filesystem::path key_file;       // what entries are signed and checked with
+  std::chrono::milliseconds staleness{15'000};
+  bool serve_stale = false;             // stale = "serve"
+  std::chrono::seconds retention{86'400};
+
+  [[nodiscard]] bool is_on() const { return !redis.socket.empty() || !redis.host.empty(); }
+  bool operator==(const FleetConfig&) const = default;
+};
+
 struct Config {
   std::filesystem::path runtime_dir = "/run/authcache";
   std::filesystem::path state_dir = "/var/lib/authcache";
@@ -185,6 +199,7 @@ struct Config {
   TableConfig table;
   LimitsConfig limits;
   HttpConfig http;
+  FleetConfig fleet;
   std::vector<RoleConfig> roles;
   std::vector<ProfileConfig> profiles;
 };

@@ -240,6 +240,10 @@ void check_environment(const Config& config, std::vector<ConfigFault>& faults) {
   if (!config.http.socket.empty() && config.http.socket.parent_path() != config.runtime_dir) check.directory("http.listen", config.http.socket.parent_path());
   for (const HttpClientConfig& client : config.http.clients) check.readable_file("http.client." + client.name + ".secret_file", client.secret_file);
   for (const ProfileConfig& profile : config.profiles) check_profile(check, profile);
+  if (!config.fleet.is_on()) return;
+  if (!config.fleet.ca_file.empty()) check.certificates("fleet.ca_file", config.fleet.ca_file);
+  if (!config.fleet.redis.password_file.empty()) check.client_secret("fleet.password_file", config.fleet.redis.password_file);
+  check.client_secret("fleet.key_file", config.fleet.key_file);
 }
 
 }  // namespace authcached

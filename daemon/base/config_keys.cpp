@@ -2,6 +2,7 @@
 // config.hpp and the ranges in config_ranges.hpp are held against this table by
 // tests/unit/daemon/base/config_test.cpp.
 #include "daemon/base/config.hpp"
+#include "daemon/base/config_fleet.hpp"
 #include "daemon/base/config_http.hpp"
 #include "daemon/base/config_roles.hpp"
 
@@ -270,7 +271,7 @@ std::vector<ConfigKey> profile_keys() {
 
 std::vector<ConfigKey> all_keys() {
   std::vector<ConfigKey> keys = top_keys();
-  for (const auto& section : {table_keys(), limits_keys(), http_keys(), role_keys(), profile_keys()}) {
+  for (const auto& section : {table_keys(), limits_keys(), http_keys(), fleet_keys(), role_keys(), profile_keys()}) {
     keys.insert(keys.end(), section.begin(), section.end());
   }
   return keys;

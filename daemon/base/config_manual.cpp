@@ -221,6 +221,8 @@ constexpr Section kSections[] = {
     {"http.logout.NAME.", "## [http.logout.NAME]",
      "OpenID Connect back-channel logout: with this section, logout tokens of the issuer of the jwks profile NAME are taken at "
      "/logout/NAME."},
+    {"fleet.", "## [fleet]",
+     "Hosts that share their revocations through a Redis stream: docs/fleet.md. Off unless `address` is there."},
     {"role.NAME.", "## [role.NAME]",
      "What a role grants: docs/permissions.md. NAME is the role as tokens and sessions have it, in quotes if it has blanks or "
      "dots: `[role.\"Billing Team\"]`. A reload puts changes into force for every record, without asking anybody again."},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/config_fleet.hpp"
 #include "daemon/base/config_http.hpp"
 #include "daemon/base/config_profile.hpp"
 #include "daemon/base/config_reader.hpp"
@@ -57,7 +58,7 @@ constexpr KeyBinding<LimitsConfig> kLimitsBindings[] = {
      }},
 };
 
-constexpr std::string_view kSections[] = {"table", "limits", "http", "role", "profile"};
+constexpr std::string_view kSections[] = {"table", "limits", "http", "fleet", "role", "profile"};
 
 void not_a_section(const toml::node& node, std::string_view name, std::string_view heading,
                    std::vector<ConfigFault>& faults) {
@@ -143,6 +144,7 @@ std::vector<std::string> bound_keys() {
   for (const auto& binding : kTableBindings) names.push_back("table." + std::string(binding.name));
   for (const auto& binding : kLimitsBindings) names.push_back("limits." + std::string(binding.name));
   for (std::string& name : http_bound_keys()) names.push_back(std::move(name));
+  for (std::string& name : fleet_bound_keys()) names.push_back(std::move(name));
   for (std::string& name : role_bound_keys()) names.push_back(std::move(name));
   for (const auto& binding : profile_bindings()) names.push_back("profile.NAME." + std::string(binding.name));
   return names;
@@ -171,6 +173,7 @@ ParsedConfig parse_config(std::string_view text, std::string_view source_name) {
   read_profiles(table, config, parsed.faults);
   read_roles(table, config, parsed.faults);
   read_http(table, config, parsed.faults);
+  read_fleet(table, config, parsed.faults);
   std::ranges::stable_sort(parsed.faults, {}, &ConfigFault::line);
   return parsed;
 }

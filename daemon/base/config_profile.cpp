@@ -149,7 +149,7 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
      [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.changes.max_lag, kChangesMaxLagRange); }},
     {"changes_lost", read_changes_lost},
     {"changes_table", read_changes_table},
-    {"address", read_redis_address},
+    {"address", [](KeyReader& key, ProfileConfig& profile) { read_redis_address(key, profile); }},
     {"tls", [](KeyReader& key, ProfileConfig& profile) { key.flag(profile.redis.tls); }},
     {"username",
      [](KeyReader& key, ProfileConfig& profile) { key.text(profile.redis.username, kClientIdBytesMax); }},

@@ -88,6 +88,14 @@ inline constexpr ConfigRange<std::chrono::milliseconds> kChangesMaxLagRange{
 inline constexpr ConfigRange<std::uint32_t> kRedisDatabaseRange{
     0, 65'535, "a server has 16 databases unless it was told otherwise"};
 
+inline constexpr ConfigRange<std::chrono::milliseconds> kFleetStalenessRange{
+    std::chrono::milliseconds{1'000}, std::chrono::milliseconds{3'600'000},
+    "below, one slow answer looks like a partition; above, what another host revoked is good here for hours"};
+inline constexpr ConfigRange<std::chrono::seconds> kFleetRetentionRange{
+    std::chrono::seconds{60}, std::chrono::seconds{30 * 86'400},
+    "below, every restart of a host costs a full copy; above, Redis keeps twice what the copy holds anyway"};
+inline constexpr std::size_t kFleetKeyBytesMax = 128;  // the beginning of a name that one can still read
+
 inline constexpr std::size_t kConfigBytesMax =
     1 << 20;                                     // 64 profiles take some 100 KB; more is not a config file
 inline constexpr std::size_t kProfilesMax = authcache::shm::kProfilesMax;  // each has a state word in the table's header

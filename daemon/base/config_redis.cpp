@@ -93,11 +93,10 @@ std::string RedisConfig::address() const {
   return (bracketed ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-void read_redis_address(KeyReader& key, ProfileConfig& profile) {
+void read_redis_address(KeyReader& key, RedisConfig& redis) {
   std::string text;
   key.text(text, kAddressBytesMax);
   if (text.empty()) return;
-  RedisConfig& redis = profile.redis;
   if (!text.starts_with(kUnix)) {
     if (take_host(text, redis)) return;
     return key.fail(
@@ -137,8 +136,7 @@ void read_redis_fields(KeyReader& key, ProfileConfig& profile) {
   key.text_table(redis_facts(), profile.redis.fields, kRedisFieldBytesMax);
 }
 
-std::optional<RedisConfigFault> redis_fault(const ProfileConfig& profile) {
-  const RedisConfig& redis = profile.redis;
+std::optional<RedisConfigFault> redis_place_fault(const RedisConfig& redis) {
   const bool has_host = !redis.host.empty();
   if (redis.tls && !redis.socket.empty())
     return RedisConfigFault{"tls", "says nothing here",
@@ -147,6 +145,12 @@ std::optional<RedisConfigFault> redis_fault(const ProfileConfig& profile) {
     return RedisConfigFault{
         "address", "leads to another host without TLS: what it answers could come from anybody on the way",
         "write tls = true, or the address of a tunnel on this host"};
+  return std::nullopt;
+}
+
+std::optional<RedisConfigFault> redis_fault(const ProfileConfig& profile) {
+  const RedisConfig& redis = profile.redis;
+  if (auto fault = redis_place_fault(redis)) return fault;
   if (redis.field(RedisFact::kSubject).empty())
     return RedisConfigFault{"fields", "names nothing for subject",
                             "write the name under which a session keeps its user: subject = \"user_id\""};

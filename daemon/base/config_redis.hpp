@@ -11,7 +11,8 @@
 
 namespace authcached {
 
-void read_redis_address(KeyReader& key, ProfileConfig& profile);
+void read_redis_address(KeyReader& key, RedisConfig& redis);
+inline void read_redis_address(KeyReader& key, ProfileConfig& profile) { read_redis_address(key, profile.redis); }
 void read_redis_key_template(KeyReader& key, ProfileConfig& profile);
 void read_redis_value(KeyReader& key, ProfileConfig& profile);
 void read_redis_without_expiry(KeyReader& key, ProfileConfig& profile);
@@ -25,5 +26,7 @@ struct RedisConfigFault {
   std::string_view remedy;
 };
 [[nodiscard]] std::optional<RedisConfigFault> redis_fault(const ProfileConfig& profile);
+// The same of the keys that say where a server is, whatever it is for.
+[[nodiscard]] std::optional<RedisConfigFault> redis_place_fault(const RedisConfig& redis);
 
 }  // namespace authcached

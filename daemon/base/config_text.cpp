@@ -126,6 +126,16 @@ std::string http_text(const HttpConfig& http) {
   return out;
 }
 
+std::string fleet_text(const FleetConfig& fleet) {
+  if (!fleet.is_on()) return {};
+  std::string out = "\n[fleet]\n" + named("address", fleet.redis.address());
+  if (fleet.redis.tls) out += "tls = true\n" + named("ca_file", fleet.ca_file.native());
+  out += named("username", fleet.redis.username) + named("password_file", fleet.redis.password_file.native());
+  out += fmt::format("database_index = {}\n", fleet.redis.database_index) + named("key", fleet.key) + named("key_file", fleet.key_file.native());
+  return out + fmt::format("staleness = {}\nstale = \"{}\"\nretention = {}\n", duration(fleet.staleness), fleet.serve_stale ? "serve" : "unavailable",
+                           duration(fleet.retention));
+}
+
 std::string role_text(const RoleConfig& role) {
   std::string out = fmt::format("\n[role.{}]\n", toml_string(role.name));
   if (!role.inherits.empty()) out += fmt::format("inherits = {}\n", toml_strings(role.inherits));
@@ -174,7 +184,7 @@ std::string config_text(const Config& config) {
       "rules = {}\nupstream_timeout = {}\n",
       limits.misses_per_second_per_uid, limits.miss_burst_per_uid, limits.connections, limits.flights, limits.waiters_per_flight,
       limits.rules, duration(limits.upstream_timeout));
-  out += http_text(config.http);
+  out += http_text(config.http) + fleet_text(config.fleet);
   for (const RoleConfig& role : config.roles) out += role_text(role);
   for (const ProfileConfig& profile : config.profiles) out += profile_text(profile);
   return out;

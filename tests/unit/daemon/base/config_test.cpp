@@ -164,10 +164,13 @@ std::string without_line(std::string text, std::string_view key) {
   return text.erase(begin, text.find('\n', begin) + 1 - begin);
 }
 
+const std::string kFleet = "[fleet]\naddress = \"unix:/run/r.sock\"\nkey_file = \"/key\"\n";
+
 // The key set to its documented default, in the smallest file where it may stand.
 std::string file_with_default(const ConfigKey& key) {
   const bool bare =
-      key.unit != "path" && key.unit != "duration" && key.unit != "one of" && key.unit != "group name" && key.unit != "table name";
+      key.unit != "path" && key.unit != "duration" && key.unit != "one of" && key.unit != "group name" && key.unit != "table name" &&
+      key.unit != "text";
   const std::string value =
       bare ? std::string(key.default_value) : "\"" + std::string(key.default_value) + "\"";
   const std::size_t dot = key.name.rfind('.');
@@ -175,6 +178,7 @@ std::string file_with_default(const ConfigKey& key) {
       std::string(key.name.substr(dot == std::string_view::npos ? 0 : dot + 1)) + " = " + value;
   if (dot == std::string_view::npos) return line + "\n" + kSessions;
   const std::string_view section = key.name.substr(0, dot);
+  if (section == "fleet") return kFleet + line + "\n" + kSessions;
   if (section != "profile.NAME") return "[" + std::string(section) + "]\n" + line + "\n" + kSessions;
   if (key.name.contains(".introspection_") || key.name.ends_with("client_auth")) return kAsked + line + "\n";
   for (const char* redis : {".tls", ".database_index", ".value", ".without_expiry"}) {
@@ -209,6 +213,8 @@ std::string fingerprint(const Config& c) {
   add(c.http.connections), add(c.http.idle_timeout.count()), add(c.http.request_timeout.count());
   add(static_cast<int>(c.http.encoding)), add(c.http.is_on());
   for (const HttpIdentity each : c.http.identity) add(static_cast<int>(each));
+  add(c.fleet.redis.database_index), add(c.fleet.staleness.count()), add(c.fleet.serve_stale), add(c.fleet.retention.count());
+  all += "|" + c.fleet.key;
   for (const ProfileConfig& p : c.profiles) {
     add(static_cast<int>(p.upstream)), add(p.ttl_max.count()), add(p.negative_ttl.count());
     add(p.max_token_lifetime.count()), add(p.leeway.count()), add(p.audience.size());
