@@ -12,6 +12,7 @@
 #include "daemon/base/log.hpp"
 #include "daemon/base/notify.hpp"
 #include "daemon/base/version.hpp"
+#include "daemon/cache/fleet.hpp"
 #include "daemon/cache/refresher.hpp"
 #include "daemon/cache/state_writer.hpp"
 #include "daemon/cache/take_over.hpp"
@@ -98,6 +99,7 @@ struct Daemon::Impl {
   std::unique_ptr<Loop> loop;
   Worker state_worker{"state"};
   Worker table_worker{"table"};
+  std::optional<Worker> fleet_worker;
   Uuid database{};
   std::vector<std::string> since_start;  // complaints
   gid_t group = static_cast<gid_t>(-1);
@@ -114,6 +116,7 @@ struct Daemon::Impl {
   std::optional<WatchList> watches;
   std::optional<ProofDesk> proofs;
   std::optional<ChangeWatch> changes;
+  std::optional<Fleet> fleet;
   std::optional<Replacement> replacement;
   std::optional<Services> services;
   std::optional<Housekeeping> housekeeping;
@@ -127,6 +130,7 @@ struct Daemon::Impl {
   shm::Result<void> take_over(StateDb db, bool set_aside);
   shm::Result<std::unique_ptr<Generation>> first_generation(Predecessors& found, StateDb& db, std::uint64_t after);
   shm::Result<void> assemble(StateDb db, std::uint64_t last_change);
+  shm::Result<void> join_fleet(std::optional<FleetCursor> cursor, const std::vector<SharedRule>& shared);
   shm::Result<void> listen();
   shm::Result<void> listen_http(gid_t admins);
   void configure_http();
@@ -225,7 +229,12 @@ shm::Result<void> Daemon::Impl::take_over(StateDb db, bool set_aside) {
     const bool waited_for = std::ranges::find(found.unreachable, old.number) != found.unreachable.end();
     if (!waited_for && old.number != tables->newest().writer.view().generation) (void)db.remove_generation(old.number);
   }
+  const auto heard_until = db.fleet().cursor();
+  if (!heard_until) return std::unexpected(heard_until.error());
+  const auto shared = db.fleet().load();
+  if (!shared) return std::unexpected(shared.error());
   if (auto assembled = assemble(std::move(db), newest_change); !assembled) return assembled;
+  if (auto joined = join_fleet(*heard_until, *shared); !joined) return joined;
   if (unreachable_ns > 0) {
     revoker->hold_acknowledgements_until(clock.monotonic_ns() + unreachable_ns);
     loop->after(std::chrono::nanoseconds(unreachable_ns), [this, gone = found.unreachable] {
@@ -323,6 +332,19 @@ shm::Result<void> Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) 
                               configure_http();
                             }});
   housekeeping.emplace(*services, offsets);
+  return {};
+}
+
+// Before the first heartbeat: what a predecessor admitted may have been revoked on another host meanwhile.
+shm::Result<void> Daemon::Impl::join_fleet(std::optional<FleetCursor> cursor, const std::vector<SharedRule>& shared) {
+  if (!config.fleet.is_on()) return {};
+  auto seal = FleetSeal::load(config.fleet.key_file, config.fleet.key);
+  if (!seal) return std::unexpected(seal.error());
+  auto transport = open_fleet_transport(config.fleet, database, *loop, fleet_worker.emplace("fleet"), clock);
+  if (!transport) return std::unexpected(transport.error());
+  fleet.emplace(config.fleet, database, std::move(*seal), std::move(*transport), Fleet::Parts{*tables, rules, *revoker, *state, *loop, clock});
+  fleet->start(std::move(cursor), shared);
+  services->fleet = &*fleet;
   return {};
 }
 

@@ -77,7 +77,8 @@ void Resolver::validate(const std::shared_ptr<const Profile>& profile, std::stri
     return refuse(digest, Verdict::kInvalid, Reason::kMalformed, reply);
   }
   // What a predecessor proved by keys that are not known yet is nobody's answer: the record may be of one that went.
-  if (profile->upstream->catching_up()) return refuse(digest, Verdict::kUnavailable, Reason::kCatchingUp, reply);
+  // Nor is anybody's while this host may have missed revocations.
+  if (profile->upstream->catching_up() || tables_.held()) return refuse(digest, Verdict::kUnavailable, Reason::kCatchingUp, reply);
   if (answer_from_table(digest, reply)) return;
   if (const auto flight = flights_.find(digest); flight != flights_.end()) {
     return join(*flight->second, digest, reply);
@@ -216,7 +217,11 @@ void Resolver::land(const shm::Digest& digest, std::uint64_t number, const Proof
   for (Reply& waiter : flight.waiters) {
     reach(FaultPoint::kReplyBeforeSend);
     const bool gone = stale.count > 0 && tables_.places_of(shm::key_of(digest)) != stale;  // killed: by a rule, or a flush
-    if (answer.verdict == Verdict::kValid && (gone || admission_.denied(candidate, proof))) {
+    if (tables_.held()) {
+      answer.verdict = Verdict::kUnavailable;
+      answer.reason = Reason::kCatchingUp;
+      answer.place_count = 0;
+    } else if (answer.verdict == Verdict::kValid && (gone || admission_.denied(candidate, proof))) {
       answer.verdict = Verdict::kInvalid;
       answer.reason = Reason::kRevoked;
       answer.place_count = 0;

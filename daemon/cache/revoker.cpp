@@ -47,6 +47,7 @@ Rule everything_rule(std::uint64_t change, std::int64_t life_ns, const Clock& cl
 
 struct Revoker::Pending {
   std::vector<Rule> rules;
+  std::vector<Rule> shared;  // as they were asked for
   RevokeReport report;
   std::int64_t begun_ns = 0;
   bool refused = false;  // there is room for no rule that would do
@@ -110,6 +111,10 @@ std::optional<Rule> Revoker::enter(Pending& pending, Rule rule) {
   return rule;
 }
 
+void Revoker::share(Pending& pending, const Rule& rule) const {
+  if (shared_) pending.shared.push_back(rule);
+}
+
 void Revoker::enter_token(Pending& pending, RuleKind kind, const Sha256& hash) {
   if (pending.report.everything) return;
   Rule made = make_rule(kind, std::string(reinterpret_cast<const char*>(hash.data()), hash.size()));
@@ -117,6 +122,7 @@ void Revoker::enter_token(Pending& pending, RuleKind kind, const Sha256& hash) {
     made.created_wall_ns = pending.rules.front().created_wall_ns;
     made.created_boot_ns = pending.rules.front().created_boot_ns;
   }
+  share(pending, made);
   const auto rule = enter(pending, std::move(made));
   if (pending.report.everything) tables_.raise_all();
   if (!rule) pending.refused = true;
@@ -159,10 +165,46 @@ void Revoker::revoke(RevokeTarget target, Done done) {
   if (const auto fault = rule_fault(rule)) {
     return pending->done(shm::fail(shm::ErrorCode::kUsage, "this cannot be revoked: " + std::string(*fault)));
   }
+  if (target.shared) share(*pending, rule);
   const auto entered = enter(*pending, std::move(rule));
   pending->refused = !entered;
   if (!entered) return make_durable(std::move(pending));
   kill(std::move(pending), *entered);
+}
+
+bool Revoker::tightens(const Rule& rule) const {
+  const Rule* const known = rules_.find(rule.kind, rule.scope, rule.value);
+  if (known == nullptr || !known->durable) return true;
+  if (denies_by_age(rule.kind) && known->not_before_ns < rule.not_before_ns) return true;
+  if (known->life_ns == 0) return false;
+  if (rule.life_ns == 0) return true;
+  std::int64_t wanted_until = 0, kept_until = 0;
+  // What no clock will ever show is kept for ever.
+  if (__builtin_add_overflow(rule.created_wall_ns, rule.life_ns, &wanted_until)) return true;
+  return !__builtin_add_overflow(known->created_wall_ns, known->life_ns, &kept_until) && kept_until < wanted_until;
+}
+
+void Revoker::adopt(Rule told, Done done) {
+  auto pending = std::make_shared<Pending>();
+  pending->begun_ns = clock_.boot_ns();
+  pending->done = std::move(done);
+  Rule rule = make_rule(told.kind, std::move(told.value));
+  rule.scope = std::move(told.scope);
+  // As it was told, also where it lies ahead of this clock: one that is slow must not let more pass.
+  rule.not_before_ns = told.not_before_ns;
+  rule.life_ns = longer_life_ns(told.life_ns, rule.life_ns);
+  if (rule.kind == RuleKind::kIssuer || rule.kind == RuleKind::kKey) rule.life_ns = 0;
+  if (const auto fault = rule_fault(rule)) {
+    return pending->done(shm::fail(shm::ErrorCode::kUsage, "a rule of the fleet cannot be adopted: " + std::string(*fault)));
+  }
+  const auto entered = enter(*pending, std::move(rule));
+  pending->refused = !entered;
+  if (!entered) return make_durable(std::move(pending));
+  if (entered->kind != RuleKind::kToken && entered->kind != RuleKind::kSigningInput) return kill(std::move(pending), *entered);
+  Sha256 hash;
+  std::copy_n(entered->value.begin(), hash.size(), hash.begin());
+  pending->report.killed += tables_.kill_token(token_key(hash), shm::SlotState::kRevoked);
+  make_durable(std::move(pending));
 }
 
 void Revoker::kill(std::shared_ptr<Pending> pending, const Rule& rule) {
@@ -269,6 +311,7 @@ void Revoker::make_durable(std::shared_ptr<Pending> pending) {
   reach(FaultPoint::kKilledBeforeDurable);
   std::vector<RuleChange> changes;
   for (const Rule& rule : pending->rules) changes.push_back({RuleChange::What::kPut, rule});
+  for (const Rule& rule : pending->shared) changes.push_back({RuleChange::What::kShare, rule});
   state_.commit(std::move(changes), [this, pending](shm::Result<void> committed) {
     if (!committed) {
       for (const Rule& rule : pending->rules) rules_.withdraw(rule.change);
@@ -276,6 +319,7 @@ void Revoker::make_durable(std::shared_ptr<Pending> pending) {
     }
     for (const Rule& rule : pending->rules) rules_.mark_durable(rule.change);
     tables_.set_durable_change(pending->report.change);
+    if (shared_ && !pending->shared.empty()) shared_(pending->shared);
     pending->report.durable_after_ns = clock_.boot_ns() - pending->begun_ns;
     acknowledge(pending);
   });

@@ -44,6 +44,7 @@ struct RevokeTarget {
   std::string value;  // of kKey: 32 raw bytes
   std::string scope;
   std::optional<std::int64_t> not_before_wall_ns;  // bulk kinds; never taken as later than now
+  bool shared = true;  // with the fleet, where there is one
 };
 
 class Revoker {
@@ -66,6 +67,15 @@ class Revoker {
   void revoke_token(std::string_view token, Done done);
   void revoke_session(const Sha256& token, Done done);  // by SHA-256 of its token
   void revoke(RevokeTarget target, Done done);          // every other kind
+  // What another host of the fleet revoked: the same promise, and not shared again. Of the rule its kind, scope, value,
+  // not-before and life count; it is kept from now on for no less than a rule of this host.
+  void adopt(Rule rule, Done done);
+  // True if adopting this rule would refuse more than the rules in force do.
+  [[nodiscard]] bool tightens(const Rule& rule) const;
+  // From now on what is revoked is also put into the fleet's outbox, in the commit that makes it durable: as it was asked
+  // for, not as the bound on rules made it. Told after that commit.
+  void share_with(std::function<void(std::vector<Rule>)> told) { shared_ = std::move(told); }
+  [[nodiscard]] bool shares() const { return shared_ != nullptr; }
   // Takes back the rule that this change made (of a token: both of its rules), durably. Nothing that was killed comes
   // back; what the rule had refused is asked for again. The rules lifted.
   void lift(std::uint64_t change, std::move_only_function<void(authcache::shm::Result<std::vector<Rule>>)> done);
@@ -95,6 +105,7 @@ class Revoker {
   void enter_token(Pending& pending, RuleKind kind, const Sha256& hash);
   // Adds the rule or what stands for it at the bound; the rule in force, or nothing if there is no room for any.
   std::optional<Rule> enter(Pending& pending, Rule rule);
+  void share(Pending& pending, const Rule& rule) const;
   [[nodiscard]] bool has_room_for(const Rule& rule) const;
   void kill(std::shared_ptr<Pending> pending, const Rule& rule);
   [[nodiscard]] BulkKill::Doomed doomed_by(const Rule& rule) const;
@@ -121,6 +132,7 @@ class Revoker {
   std::uint64_t pass_ = 0;  // of lengthening; a later one takes over
   bool lengthening_ = false;
   bool lengthening_failed_ = false;
+  std::function<void(std::vector<Rule>)> shared_;
   FaultHook fault_;
 };
 

@@ -338,8 +338,9 @@ bool RuleSet::lift(RuleKind kind, std::string_view scope, std::string_view value
   return dropped > 0;
 }
 
-bool RuleSet::contains(RuleKind kind, std::string_view scope, std::string_view value) const {
-  return impl_->entries.contains(IdentityView{kind, scope, value});
+const Rule* RuleSet::find(RuleKind kind, std::string_view scope, std::string_view value) const {
+  const auto found = impl_->entries.find(IdentityView{kind, scope, value});
+  return found == impl_->entries.end() ? nullptr : &found->second->rule;
 }
 
 const Rule* RuleSet::match(const AdmissionFacts& facts) const {

@@ -79,7 +79,11 @@ class RuleSet {
   void withdraw(std::uint64_t change);  // its commit failed; see the invariants
   // What later changes made of the same rule stays; false if nothing went.
   bool lift(RuleKind kind, std::string_view scope, std::string_view value, std::uint64_t up_to_change = UINT64_MAX);
-  [[nodiscard]] bool contains(RuleKind kind, std::string_view scope, std::string_view value) const;
+  [[nodiscard]] bool contains(RuleKind kind, std::string_view scope, std::string_view value) const {
+    return find(kind, scope, value) != nullptr;
+  }
+  // The rule of this identity; lives until the next call that changes the set.
+  [[nodiscard]] const Rule* find(RuleKind kind, std::string_view scope, std::string_view value) const;
 
   // The rule that denies these facts, if any. Cost does not grow with the number of rules. The pointer lives
   // until the next call that changes the set.

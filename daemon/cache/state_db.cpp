@@ -29,7 +29,7 @@ namespace {
 
 constexpr std::int64_t kApplicationId =
     0x61637374;  // "acst": a session database put in this place is not taken for ours
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 // Damaged databases kept side by side; somebody should have looked long before.
 constexpr int kSetAsideMax = 1'000;
 constexpr std::size_t kBootIdBytesMax = 64;
@@ -67,8 +67,13 @@ constexpr const char* kSchema = R"sql(
   INSERT INTO meta(id, uuid, last_change) VALUES (1, randomblob(16), 0);
 )sql" CURSORS_TABLE;
 
-constexpr const char* kUpgrades[] = {CURSORS_TABLE};  // version 1 heard of no database's changes
-constexpr OwnedSchema kOwnedSchema{kApplicationId, kSchemaVersion, kSchema, "the state database", kUpgrades};
+// Version 1 heard of no database's changes, version 2 shared no rules.
+const OwnedSchema& owned_schema() {
+  static const std::string whole = std::string(kSchema) + FleetStore::schema();
+  static const char* const upgrades[] = {CURSORS_TABLE, FleetStore::schema()};
+  static const OwnedSchema schema{kApplicationId, kSchemaVersion, whole.c_str(), "the state database", upgrades};
+  return schema;
+}
 
 #define RULE_COLUMNS \
   "kind, scope, value, change, not_before_ns, created_wall_ns, created_boot_ns, boot_id, life_ns, checksum"
@@ -191,11 +196,13 @@ struct StateDb::Impl {
   Statement read_change, write_change, select_rules, select_rule, put_rule, remove_rule, forget_rule;
   Statement select_generations, put_generation, remove_generation;
   Statement select_cursors, put_cursor;
+  std::optional<FleetStore> fleet = std::nullopt;
 
   static Result<std::unique_ptr<Impl>> prepare(Database database, std::string boot_id, bool created);
 
   Result<std::uint64_t> last_change();
   Result<void> check_rules();
+  Result<void> apply(const RuleChange& change);
   Result<void> put(const Rule& rule);
   Result<void> remove(const Rule& rule);
   Result<void> raise_last_change(std::uint64_t change);
@@ -225,10 +232,15 @@ Result<std::unique_ptr<StateDb::Impl>> StateDb::Impl::prepare(Database database,
   }
   Result<Uuid> uuid = read_uuid(database);
   if (!uuid) return std::unexpected(uuid.error());
-  return std::unique_ptr<Impl>(new Impl{
+  std::unique_ptr<Impl> impl(new Impl{
       std::move(database), std::move(boot_id), *uuid, created, std::move(made[0]), std::move(made[1]),
       std::move(made[2]), std::move(made[3]), std::move(made[4]), std::move(made[5]), std::move(made[6]),
       std::move(made[7]), std::move(made[8]), std::move(made[9]), std::move(made[10]), std::move(made[11])});
+  Result<FleetStore> fleet = FleetStore::prepare(impl->database);
+  if (!fleet) return std::unexpected(fleet.error());
+  impl->fleet = std::move(*fleet);
+  if (const auto shared = impl->fleet->load(); !shared) return std::unexpected(shared.error());
+  return impl;
 }
 
 StateDb::StateDb(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -249,7 +261,7 @@ Result<StateDb> StateDb::open(const std::filesystem::path& file, std::string boo
     error.message = file.string() + ": " + error.message;
     return std::unexpected(std::move(error));
   };
-  Result<OwnedDatabase> owned = open_owned(file, kOwnedSchema);
+  Result<OwnedDatabase> owned = open_owned(file, owned_schema());
   if (!owned) return of_file(owned.error());
   if (Result<void> checked = check_pages(owned->database); !checked) return of_file(checked.error());
   Result<std::unique_ptr<Impl>> impl =
@@ -342,6 +354,15 @@ Result<std::uint64_t> StateDb::Impl::last_change() {
   return static_cast<std::uint64_t>(change);
 }
 
+Result<void> StateDb::Impl::apply(const RuleChange& change) {
+  switch (change.what) {
+    case RuleChange::What::kPut: return put(change.rule);
+    case RuleChange::What::kRemove: return remove(change.rule);
+    case RuleChange::What::kShare: return fleet->put(change.rule);
+  }
+  return fail(ErrorCode::kUsage, "a change of no kind cannot be stored");
+}
+
 Result<void> StateDb::Impl::put(const Rule& rule) {
   select_rule.bind(1, static_cast<std::int64_t>(rule.kind));
   select_rule.bind_blob(2, bytes_of(rule.scope));
@@ -396,8 +417,7 @@ Result<void> StateDb::commit(const std::vector<RuleChange>& changes) {
   if (!transaction) return std::unexpected(transaction.error());
   std::uint64_t last = 0;
   for (const RuleChange& change : changes) {
-    const bool puts = change.what == RuleChange::What::kPut;
-    if (Result<void> done = puts ? impl_->put(change.rule) : impl_->remove(change.rule); !done) return done;
+    if (Result<void> done = impl_->apply(change); !done) return done;
     last = std::max(last, change.rule.change);
   }
   if (Result<void> raised = impl_->raise_last_change(last); !raised) return raised;
@@ -476,5 +496,7 @@ Result<void> StateDb::put_cursor(const KnownCursor& known) {
   impl_->put_cursor.bind(4, cursor_checksum(known));
   return impl_->put_cursor.run();
 }
+
+FleetStore& StateDb::fleet() { return *impl_->fleet; }
 
 }  // namespace authcached

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/cache/fleet_store.hpp"
 #include "daemon/cache/rule_set.hpp"
 #include "daemon/upstream/change_feed.hpp"
 #include "shm/result.hpp"
@@ -30,7 +31,7 @@ struct KnownGeneration {
 };
 
 struct RuleChange {
-  enum class What : std::uint8_t { kPut, kRemove } what;
+  enum class What : std::uint8_t { kPut, kRemove, kShare /* with the fleet; makes no rule here */ } what;
   Rule rule;  // kRemove: kind, scope, value and change
 };
 
@@ -74,6 +75,7 @@ class StateDb {
 
   authcache::shm::Result<std::vector<KnownCursor>> load_cursors();
   authcache::shm::Result<void> put_cursor(const KnownCursor& known);
+  [[nodiscard]] FleetStore& fleet();
 
  private:
   struct Impl;

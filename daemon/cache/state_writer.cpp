@@ -127,6 +127,10 @@ void StateWriter::put_cursor(KnownCursor known, Done done) {
   ask([known = std::move(known)](StateDb& db) { return db.put_cursor(known); }, std::move(done));
 }
 
+void StateWriter::with_fleet(FleetWork work, Done done) {
+  ask([work = std::move(work)](StateDb& db) { return work(db.fleet()); }, std::move(done));
+}
+
 void StateWriter::remove_generation(std::uint64_t number) {
   // A name that stays behind only makes a later start wait for a table that is gone: no answer is owed.
   worker_.post([shared = shared_, number] { (void)without_throwing([&] { return shared->db.remove_generation(number); }); });

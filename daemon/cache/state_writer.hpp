@@ -24,6 +24,9 @@ class StateWriter {
   void put_generation(const KnownGeneration& generation, Done done);
   void remove_generation(std::uint64_t number);
   void put_cursor(KnownCursor known, Done done);
+  // work runs on the database's thread.
+  using FleetWork = std::function<authcache::shm::Result<void>(FleetStore&)>;
+  void with_fleet(FleetWork work, Done done);
 
  private:
   struct Shared;

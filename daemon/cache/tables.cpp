@@ -230,6 +230,7 @@ void Tables::raise_key(const shm::PrincipalId& key) {
 }
 
 void Tables::beat(std::uint64_t now_ns) {
+  if (before_beat_) before_beat_();
   each([&](Generation& generation) { generation.writer.beat(now_ns); });
 }
 
@@ -247,11 +248,28 @@ void Tables::sweep(std::uint64_t now_ns, std::uint64_t slots, const Window& wind
 }
 
 void Tables::set_profiles(const std::vector<shm::ProfileDescription>& profiles) {
-  each([&](Generation& generation) { generation.writer.set_profiles(profiles); });
+  profiles_ = profiles;
+  std::vector<shm::ProfileDescription> shown = profiles;
+  for (shm::ProfileDescription& profile : shown) {
+    if (held_) profile.state = shm::ProfileState::kUnavailable;
+  }
+  each([&](Generation& generation) { generation.writer.set_profiles(shown); });
 }
 
 void Tables::set_profile_state(std::string_view name, shm::ProfileState state) {
+  for (shm::ProfileDescription& profile : profiles_) {
+    if (profile.name == name) profile.state = state;
+  }
+  if (held_) return;
   each([&](Generation& generation) { generation.writer.set_profile_state(name, state); });
+}
+
+void Tables::hold(bool held) {
+  if (std::exchange(held_, held) == held) return;
+  for (const shm::ProfileDescription& profile : profiles_) {
+    const auto shown = held ? shm::ProfileState::kUnavailable : profile.state;
+    each([&](Generation& generation) { generation.writer.set_profile_state(profile.name, shown); });
+  }
 }
 
 void Tables::set_durable_change(std::uint64_t change) {

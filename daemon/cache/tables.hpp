@@ -126,6 +126,11 @@ class Tables {
   void sweep(std::uint64_t now_ns, std::uint64_t slots, const Window& window = {});
   void set_profiles(const std::vector<authcache::shm::ProfileDescription>& profiles);
   void set_profile_state(std::string_view name, authcache::shm::ProfileState state);
+  // While held, every profile is "unavailable" to whoever reads a table, whatever its own state says.
+  void hold(bool held);
+  [[nodiscard]] bool held() const { return held_; }
+  // Runs before each sign of life, so that a table never looks alive in a state that it should have left.
+  void set_before_beat(std::function<void()> look) { before_beat_ = std::move(look); }
   void set_durable_change(std::uint64_t change);
   void set_clock_offsets(std::int64_t wall_offset_ns, std::int64_t boot_offset_ns);
 
@@ -165,6 +170,9 @@ class Tables {
   std::uint64_t copy_hand_ = 0;
   std::vector<EndObserver*> ends_;
   std::vector<std::string> role_grants_;
+  std::vector<authcache::shm::ProfileDescription> profiles_;
+  bool held_ = false;
+  std::function<void()> before_beat_;
 };
 
 }  // namespace authcached

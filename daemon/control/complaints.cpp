@@ -22,6 +22,9 @@ std::vector<std::string> complaints_of(const Services& services) {
   if (services.replacement != nullptr && !services.replacement->last_error().empty()) {
     complaints.push_back("the table cannot be replaced by one that fits the configuration: " + services.replacement->last_error());
   }
+  if (services.fleet != nullptr) {
+    if (std::string complaint = services.fleet->complaint(); !complaint.empty()) complaints.push_back(std::move(complaint));
+  }
   return complaints;
 }
 

@@ -91,6 +91,14 @@ void Housekeeping::expire_overdue() {
 
 // Once when an endpoint begins to fail, and once when it answers again. Key sets tell of themselves (key_set_watch.hpp).
 void Housekeeping::tell_complaints() {
+  if (services_.fleet != nullptr && services_.fleet->current() != fleet_current_) {
+    fleet_current_ = !fleet_current_;
+    if (fleet_current_) {
+      log_event(LogLevel::kInfo, "fleet_current");
+    } else {
+      log_event(LogLevel::kError, "fleet_not_current", {{"error", services_.fleet->complaint()}});
+    }
+  }
   for (const auto& profile : services_.profiles) {
     const UpstreamKind kind = profile->config.upstream;
     if (kind != UpstreamKind::kIntrospection && kind != UpstreamKind::kPostgresql && kind != UpstreamKind::kRedis) continue;

@@ -35,6 +35,7 @@ class Housekeeping {
   ClockOffsets offsets_;
   KeySetWatch key_sets_;
   MemoryRelief memory_;
+  bool fleet_current_ = true;  // as it was last told
   std::set<std::string> failing_;  // profiles whose endpoint was told to fail
   std::function<void()> replace_table_;
 };

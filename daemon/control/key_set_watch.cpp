@@ -50,7 +50,8 @@ void KeySetWatch::withdraw(const Profile& profile, const Sha256& key) {
   if (!spend_rule()) {
     return log_event(LogLevel::kError, "key_withdrawn_without_rule", {{"profile", profile.config.name}, {"key", name}});
   }
-  services_.revoker.revoke({.kind = RuleKind::kKey, .value = std::string(bytes_of(key)), .scope = {}, .not_before_wall_ns = {}},
+  services_.revoker.revoke({.kind = RuleKind::kKey, .value = std::string(bytes_of(key)), .scope = {}, .not_before_wall_ns = {},
+                            .shared = false /* every host hears its issuer itself */},
                            [this, name, who = profile.config.name](const shm::Result<RevokeReport>& report) {
                              const std::string change = report ? ", change " + std::to_string(report->change) : "";
                              leave_audit(services_, {::getpid(), ::geteuid(), ::getegid()}, "revoke",

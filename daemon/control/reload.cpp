@@ -37,6 +37,7 @@ ReloadReport compare(const Config& before, const Config& now) {
   note(report.restart_needed, other_socket, "http.listen");
   note(report.restart_needed, before.http.group != now.http.group, "http.group");
   note(report.restart_needed, before.http.connections != now.http.connections, "http.connections");
+  note(report.restart_needed, before.fleet != now.fleet, "fleet");
   note(report.changed, before.log_level != now.log_level, "log_level");
   note(report.changed, !(before.table == now.table), "table");
   LimitsConfig limits = now.limits;
@@ -58,6 +59,7 @@ void keep_what_needs_a_restart(const Config& before, Config& now) {
   now.admin_group = before.admin_group;
   now.limits.connections = before.limits.connections;
   keep_http_socket(before.http, now.http);
+  now.fleet = before.fleet;
 }
 
 // True if each profile of before is there unchanged, and every other proves tokens by its own trust: then all records

@@ -138,7 +138,9 @@ void revoke_verb(Services& services, const ControlRequest& request, ControlReply
     if (!report && report.error().code == shm::ErrorCode::kUsage) return reply(control_error(report.error()));
     // Not "unavailable", which would mean that nobody can tell: this revocation does not hold.
     if (!report) return reply(control_error("failed", "nothing is acknowledged: " + report.error().message));
-    reply(revoke_report(*report));
+    json::object acknowledged = revoke_report(*report);
+    if (services.fleet != nullptr) acknowledged["fleet"] = services.fleet->acknowledgement();
+    reply(std::move(acknowledged));
   };
   if (asked->token) return services.revoker.revoke_token(*asked->token, std::move(done));
   services.revoker.revoke(std::move(asked->target), std::move(done));
@@ -148,6 +150,9 @@ void lift_verb(Services& services, const ControlRequest& request, ControlReply r
   if (!request.members.contains("change")) return reply(control_error("usage", "\"change\" is missing: the number of the rule to lift"));
   const auto change = number_member_or(request.members, "change", 0, 1, INT64_MAX);
   if (!change) return reply(control_error(change.error()));
+  if (services.fleet != nullptr) {
+    return reply(control_error("failed", "this host is in a fleet, whose hosts only ever add rules, so none can be lifted; who logs in again is let in again (docs/fleet.md)"));
+  }
   services.revoker.lift(static_cast<std::uint64_t>(*change), [&services, change = *change, peer = request.peer,
                                                               reply = std::move(reply)](shm::Result<std::vector<Rule>> done) mutable {
     std::string target = "change " + std::to_string(change);

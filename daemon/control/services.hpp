@@ -7,6 +7,7 @@
 
 #include "daemon/base/config.hpp"
 #include "daemon/cache/admission.hpp"
+#include "daemon/cache/fleet.hpp"
 #include "daemon/cache/oversize_texts.hpp"
 #include "daemon/cache/proof_desk.hpp"
 #include "daemon/cache/refresher.hpp"
@@ -45,6 +46,7 @@ struct Services {
   std::int64_t started_boot_ns;
   std::vector<std::string> since_start;         // complaints about what was met at the start
   const Replacement* replacement = nullptr;
+  const Fleet* fleet = nullptr;  // null: this host shares nothing
   std::function<boost::json::object()> http_stats = {};  // empty: the HTTP face is off
   std::function<boost::json::object()> memory_stats;
   std::function<std::size_t()> connections;

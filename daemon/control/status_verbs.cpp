@@ -129,6 +129,7 @@ void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
                      {"profiles", std::move(profiles)},
                      {"complaints", std::move(complaints)},
                      {"upstream_complaints", std::move(upstream_complaints)}};
+  if (services.fleet != nullptr) stats["fleet"] = services.fleet->state();
   if (services.http_stats) stats["http"] = services.http_stats();
   reply(std::move(stats));
 }

@@ -11,6 +11,11 @@ std::string render(const boost::json::object& reply) {
                      fields_text(object_in(reply, "daemon")) + "\nProfiles\n" +
                      rows_text(array_in(reply, "profiles"), {"name", "upstream", "state", "id"});
   if (reply.contains("refresh")) text += "\nRefresh\n" + fields_text(object_in(reply, "refresh"));
+  if (reply.contains("fleet")) {
+    boost::json::object fleet = object_in(reply, "fleet");
+    fleet.erase("transport");
+    text += "\nFleet\n" + fields_text(fleet);
+  }
   if (reply.contains("http")) text += "\nHTTP\n" + fields_text(object_in(reply, "http"));
   for (const std::string_view list : {"complaints", "upstream_complaints"}) {
     for (const auto& complaint : array_in(reply, list)) text += "\nwarning: " + member_text("", complaint) + "\n";

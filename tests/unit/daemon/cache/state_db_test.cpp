@@ -428,7 +428,7 @@ TEST(StateDb, TextFileAndForeignDatabaseAreCorruptAndUntouched) {
 TEST(StateDb, NewerVersionIsRefusedAndNotCorrupt) {
   const TemporaryDirectory directory;
   open_ok(directory / "state.db");
-  run_sql(directory / "state.db", "PRAGMA user_version = 3");
+  run_sql(directory / "state.db", "PRAGMA user_version = 99");
   EXPECT_EQ(StateDb::open(directory / "state.db", kBoot).error().code, ErrorCode::kRefused);
 }
 
