@@ -81,6 +81,7 @@ ROWS = [
     Row("redis_lookup_over_pipeline", "session misses/s in Redis over a bare loop of the same commands on the same server", (">=", 0.4)),
     Row("redis_miss_per_s", "such misses/s"),
     Row("daemon_heap_over_table_1m", "the daemon's memory without the table, over the table, 1 M sessions", ("<=", 1.0)),
+    Row("warm_records_per_s", "records made of the sessions of a database at a cold start, each s"),
     Row("session_create_per_s", "sessions created/s, durable, 1 000 a request, four callers", (">=", 50_000)),
 ]
 

@@ -16,6 +16,7 @@
 #include "daemon/cache/refresher.hpp"
 #include "daemon/cache/state_writer.hpp"
 #include "daemon/cache/take_over.hpp"
+#include "daemon/cache/warmer.hpp"
 #include "daemon/cache/watch_list.hpp"
 #include "daemon/control/control_handler.hpp"
 #include "daemon/control/face/face.hpp"
@@ -45,6 +46,11 @@ shm::Result<gid_t> group_id(const std::string& name) {
     return shm::fail(shm::ErrorCode::kNotFound, "there is no group " + name + "; create it or set the key to \"\"");
   }
   return found->gr_gid;
+}
+
+void log_warmed(const Warmer::Progress& progress) {
+  log_event(LogLevel::kInfo, "warmed",
+            {{"profile", progress.profile}, {"records", progress.warmed}, {"took_ms", progress.took_ns / 1'000'000}, {"stopped", progress.stopped}});
 }
 
 // Opens the state database; one that is damaged is set aside and a new one begun, which the caller makes up for.
@@ -107,12 +113,14 @@ struct Daemon::Impl {
   ProfileFactory factory;
   Profiles profiles;
   std::optional<Tables> tables;
+  bool began_empty = true;  // the table
   OversizeTexts texts;
   std::optional<Admission> admission;
   std::optional<StateWriter> state;
   std::optional<Resolver> resolver;
   std::optional<Refresher> refresher;
   std::optional<Revoker> revoker;
+  std::optional<Warmer> warmer;
   std::optional<WatchList> watches;
   std::optional<ProofDesk> proofs;
   std::optional<ChangeWatch> changes;
@@ -172,6 +180,7 @@ shm::Result<void> Daemon::Impl::start() {
   if (auto listening = listen(); !listening) return listening;
   arm_signals();
   housekeeping->start([this] { replace_table(); });
+  if (began_empty) warmer->start(log_warmed);
   log_event(LogLevel::kInfo, "started",
             {{"version", kVersion}, {"io", Loop::backend()}, {"generation", tables->newest().writer.view().generation},
              {"capacity", tables->newest().writer.view().geometry.capacity}, {"records", tables->newest().writer.live()}, {"rules", rules.size()}});
@@ -288,6 +297,7 @@ shm::Result<void> Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) 
     const std::uint64_t regranted = admission->regrant_adopted(tables->newest(), profiles);
     if (regranted > 0) log_event(LogLevel::kInfo, "roles_applied", {{"records", regranted}});
     writer.set_state(shm::TableState::kLive);
+    began_empty = report.kept == 0;
     for (const auto& profile : profiles) profile->upstream->set_catching_up(report.kept > 0 && !profile->upstream->ready());
   }
   state.emplace(std::move(db), state_worker, *loop);
@@ -301,6 +311,7 @@ shm::Result<void> Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) 
   refresher.emplace(*tables, *admission, *resolver, profiles, clock, wall);
   revoker.emplace(*tables, rules, *state, *loop, clock, last_change);
   watches.emplace(*tables, *loop, clock);
+  warmer.emplace(*tables, *admission, profiles, clock, wall);
   proofs.emplace(factory.verifiers(), *loop, *resolver, clock, wall);
   resolver->set_fault_hook(options.fault_hook);
   revoker->set_fault_hook(options.fault_hook);
@@ -319,6 +330,7 @@ shm::Result<void> Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) 
                             .watches = *watches,
                             .proofs = *proofs,
                             .changes = *changes,
+                            .warmer = *warmer,
                             .config = config,
                             .profiles = profiles,
                             .config_file = options.config_file,

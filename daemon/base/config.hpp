@@ -82,6 +82,7 @@ struct ProfileConfig {
   std::filesystem::path database;        // empty: sessions.db in state_dir, our own schema
   std::string query;                     // empty: our own schema; else an existing schema, see docs/config.md
   KeyEncoding key_encoding = KeyEncoding::kSha256;  // also of upstream = "redis"
+  std::uint32_t warm = 0;                // sessions, of our own schema, that an empty table is filled with at a start
 
   // upstream = "redis"
   RedisConfig redis;

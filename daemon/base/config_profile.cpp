@@ -136,6 +136,7 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
     {"query", [](KeyReader& key, ProfileConfig& profile) { key.text(profile.query, kQueryBytesMax); }},
     {"key_encoding",
      [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.key_encoding, kKeyEncodings); }},
+    {"warm", [](KeyReader& key, ProfileConfig& profile) { key.number(profile.warm, kWarmRange); }},
     {"connection", read_connection},
     {"password_file", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.password_file); }},
     {"pool_min", [](KeyReader& key, ProfileConfig& profile) { key.number(profile.pool_min, kPoolMinRange); }},
@@ -166,7 +167,7 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
 constexpr std::string_view kKeySetKeys[] = {"jwks_file", "jwks_url", "jwks_max_stale", "algorithms"};
 constexpr std::string_view kIssuerKeys[] = {"issuer", "leeway"};
 constexpr std::string_view kJwksOnly[] = {"token_type"};
-constexpr std::string_view kSqliteOnly[] = {"database"};
+constexpr std::string_view kSqliteOnly[] = {"database", "warm"};
 constexpr std::string_view kQuery[] = {"query"};
 constexpr std::string_view kSessionKeys[] = {"query", "key_encoding"};
 constexpr std::string_view kPassword[] = {"password_file"};
@@ -350,6 +351,8 @@ void judge_sqlite(ProfileJudge& judge, const ProfileConfig& profile) {
   judge.require_beside("query", "database", "write the path of the database that the query reads");
   judge.require_beside("key_encoding", "query",
                        "remove it: our own schema always looks up the SHA-256 of the token");
+  judge.refuse_beside("warm", "query",
+                      "remove it: another program's sessions cannot be named without their tokens");
 }
 
 void judge_redis(ProfileJudge& judge, const ProfileConfig& profile) {

@@ -54,6 +54,8 @@ inline constexpr ConfigRange<std::chrono::milliseconds> kHttpRequestTimeoutRange
     std::chrono::milliseconds{100}, std::chrono::milliseconds{60'000},
     "below, a busy proxy is cut off; above, half-sent requests hold their connections"};
 
+inline constexpr ConfigRange<std::uint32_t> kWarmRange{
+    0, 10'000'000, "beyond, a start reads more sessions than are asked for before their records end"};
 inline constexpr ConfigRange<std::chrono::milliseconds> kTtlMaxRange{
     std::chrono::milliseconds{100}, std::chrono::milliseconds{86'400'000},
     "below, hits turn into misses; above, a change upstream that nobody announced is served for days"};

@@ -15,6 +15,7 @@
 #include "daemon/cache/revoker.hpp"
 #include "daemon/cache/rule_set.hpp"
 #include "daemon/cache/tables.hpp"
+#include "daemon/cache/warmer.hpp"
 #include "daemon/cache/watch_list.hpp"
 #include "daemon/control/change_watch.hpp"
 #include "daemon/control/replacement.hpp"
@@ -40,6 +41,7 @@ struct Services {
   WatchList& watches;
   ProofDesk& proofs;
   ChangeWatch& changes;
+  Warmer& warmer;
   const Config& config;
   const Profiles& profiles;
   std::string config_file;

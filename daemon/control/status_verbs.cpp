@@ -106,6 +106,21 @@ json::object refresh_stats(const Services& services) {
           {"sealed_tokens_refused", services.refresher.sealed().refused()}};
 }
 
+json::array warm_stats(const Services& services) {
+  json::array profiles;
+  for (const Warmer::Progress& progress : services.warmer.progress()) {
+    profiles.push_back(json::object{{"profile", progress.profile},
+                                    {"wanted", progress.wanted},
+                                    {"records", progress.warmed},
+                                    {"known", progress.known},
+                                    {"refused", progress.refused},
+                                    {"done", progress.done},
+                                    {"stopped", progress.stopped},
+                                    {"took_ns", progress.took_ns}});
+  }
+  return profiles;
+}
+
 std::string profile_id_text(std::uint64_t id) { return hex({reinterpret_cast<const char*>(&id), sizeof id}); }
 
 }  // namespace
@@ -126,6 +141,7 @@ void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
                      {"daemon", daemon_stats(services)},
                      {"refresh", refresh_stats(services)},
                      {"memory", services.memory_stats()},
+                     {"warm", warm_stats(services)},
                      {"profiles", std::move(profiles)},
                      {"complaints", std::move(complaints)},
                      {"upstream_complaints", std::move(upstream_complaints)}};

@@ -6,12 +6,13 @@
 #include <array>
 #include <utility>
 
-#include "daemon/base/owned_database.hpp"
 #include "daemon/base/random.hpp"
 #include "daemon/base/roles.hpp"
 #include "daemon/base/sha256.hpp"
 #include "daemon/token/base64url.hpp"
+#include "daemon/upstream/own_sessions_schema.hpp"
 #include "daemon/upstream/session_values.hpp"
+#include "shm/digest.hpp"
 
 namespace authcached {
 
@@ -29,49 +30,6 @@ constexpr std::size_t kSubjectBytesMax = 1'024;
 constexpr std::size_t kGrantBytesMax = 256;  // one scope, role or permission
 constexpr std::size_t kGrantsMax = 256;      // as many as a row is read with
 
-// Rows stand in the order of their creation, so that new ones share pages; of the two indexes that are asked by
-// random names, the sid's is made to grow at one place (draw_names). What a batch of new sessions costs is the
-// number of pages it touches.
-#define SESSION_TABLE                                              \
-  "CREATE TABLE sessions("                                         \
-  "  id INTEGER PRIMARY KEY,"                                      \
-  "  token_hash BLOB NOT NULL CHECK (length(token_hash) = 32),"    \
-  "  subject TEXT NOT NULL,"                                       \
-  "  client_id TEXT NOT NULL,"                                     \
-  "  sid TEXT NOT NULL,"                                           \
-  "  scopes TEXT NOT NULL,"                                        \
-  "  roles TEXT NOT NULL,"                                         \
-  "  permissions TEXT NOT NULL,"                                   \
-  "  created_ns INTEGER NOT NULL,"                                 \
-  "  expires_ns INTEGER NOT NULL,"                                 \
-  "  last_seen_ns INTEGER NOT NULL,"                               \
-  "  revoked_ns INTEGER"                                           \
-  ") STRICT;"
-#define SESSION_INDEXES                                            \
-  "CREATE UNIQUE INDEX sessions_by_token ON sessions(token_hash);" \
-  "CREATE UNIQUE INDEX sessions_by_sid ON sessions(sid);"          \
-  "CREATE INDEX sessions_by_subject ON sessions(subject);"
-
-// Version 1 kept its rows by the token's hash.
-constexpr const char* kUpgrades[] = {
-    "ALTER TABLE sessions RENAME TO sessions_1; DROP INDEX sessions_by_sid; DROP INDEX sessions_by_subject;"
-    "DROP INDEX sessions_by_creation;" SESSION_TABLE
-    "INSERT INTO sessions(token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns, expires_ns,"
-    " last_seen_ns, revoked_ns) SELECT token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns,"
-    " expires_ns, last_seen_ns, revoked_ns FROM sessions_1 ORDER BY created_ns;"
-    "DROP TABLE sessions_1;" SESSION_INDEXES};
-constexpr OwnedSchema kOwnedSchema{.application_id = 0x61637373 /* "acss" */,
-                                   .version = 2,
-                                   .sql = SESSION_TABLE SESSION_INDEXES,
-                                   .name = "the session database",
-                                   .upgrades = kUpgrades};
-
-// The cache: enough for the keys and rows of a hundred thousand sessions; the kernel caches the rest. The log: a
-// thousand new sessions write some 900 pages, most of them again with the next thousand, and are copied into the file
-// once for all of these. 64 MiB of log are read at the next start at most.
-constexpr const char* kTuning =
-    "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 67108864";
-
 #define SESSION_COLUMNS \
   "token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns, expires_ns, revoked_ns"
 enum SessionColumn : int {
@@ -84,8 +42,15 @@ enum SessionColumn : int {
   kPermissions,
   kCreated,
   kExpires,
-  kRevoked
+  kRevoked,
+  kProfile,  // from here on of the list of recent ones only
+  kDigest,
+  kId
 };
+
+// Parameters of the insertion that follow those of the columns up to kExpires.
+constexpr int kInsertProfile = 1 + kRevoked;
+constexpr int kInsertDigest = kInsertProfile + 1;
 
 // Nothing if the row is not one that we write: then it is damage, and no session lives by it.
 std::optional<SessionRow> read_row(const Statement& row) {
@@ -202,19 +167,22 @@ Result<Names> draw_names(std::int64_t created_wall_ns) {
 
 }  // namespace
 
-Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file) {
-  Result<OwnedDatabase> owned = open_owned(file, kOwnedSchema);
+Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file, std::uint64_t profile) {
+  Result<OwnedDatabase> owned = open_owned(file, kSessionSchema);
   if (!owned) return fail(owned.error().code, file.string() + ": " + owned.error().message);
   Database& database = owned->database;
-  if (Result<void> set = database.execute(kTuning); !set) return std::unexpected(std::move(set.error()));
+  if (Result<void> set = database.execute(kSessionTuning); !set) return std::unexpected(std::move(set.error()));
   const char* const texts[] = {"SELECT " SESSION_COLUMNS " FROM sessions WHERE token_hash = ?1",
                                "INSERT INTO sessions(" SESSION_COLUMNS
-                               ", last_seen_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?8)",
+                               ", last_seen_ns, profile, digest)"
+                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?8, ?10, ?11)",
                                "SELECT " SESSION_COLUMNS " FROM sessions ORDER BY id DESC LIMIT ?1",
                                "SELECT " SESSION_COLUMNS
                                " FROM sessions WHERE subject = ?2 ORDER BY id DESC LIMIT ?1",
                                "SELECT " SESSION_COLUMNS " FROM sessions WHERE sid = ?1",
-                               "UPDATE sessions SET revoked_ns = ?2 WHERE sid = ?1 AND revoked_ns IS NULL"};
+                               "UPDATE sessions SET revoked_ns = ?2 WHERE sid = ?1 AND revoked_ns IS NULL",
+                               "SELECT " SESSION_COLUMNS
+                               ", profile, digest, id FROM sessions WHERE id < ?1 ORDER BY id DESC LIMIT ?2"};
   std::vector<Statement> made;
   for (const char* text : texts) {
     Result<Statement> statement = database.prepare(text);
@@ -223,7 +191,8 @@ Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file) {
   }
   return OwnSessions(std::move(database),
                      Statements{std::move(made[0]), std::move(made[1]), std::move(made[2]),
-                                std::move(made[3]), std::move(made[4]), std::move(made[5])});
+                                std::move(made[3]), std::move(made[4]), std::move(made[5]), std::move(made[6])},
+                     profile);
 }
 
 Proof OwnSessions::find(std::string_view token, std::int64_t wall_now_ns) {
@@ -263,6 +232,8 @@ Result<std::vector<NewSession>> OwnSessions::insert(const SessionOrder& order) {
     insert.bind_text(1 + kPermissions, permissions);
     insert.bind(1 + kCreated, spec.created_wall_ns);
     insert.bind(1 + kExpires, spec.expires_wall_ns);
+    insert.bind(kInsertProfile, static_cast<std::int64_t>(profile_));
+    insert.bind_blob(kInsertDigest, authcache::shm::token_digest(profile_, token));
     if (Result<void> inserted = insert.run(); !inserted) return std::unexpected(std::move(inserted.error()));
     SessionRow row{sid,
                    spec.subject,
@@ -304,6 +275,39 @@ std::vector<Result<std::vector<NewSession>>> OwnSessions::create(std::span<const
   }
   if (Result<void> done = commit_in_place(database_, *transaction); !done) return refuse_all(done.error());
   return made;
+}
+
+// So many rows are looked at, good ones or not, so that a slice never holds the thread for long.
+Result<RecentSessions> OwnSessions::recent(const RecentQuery& query, std::int64_t wall_now_ns) {
+  Statement& recent = statements_.recent;
+  recent.bind(1, static_cast<std::int64_t>(std::min<std::uint64_t>(query.before, INT64_MAX)));
+  recent.bind(2, static_cast<std::int64_t>(query.at_most));
+  RecentSessions found;
+  for (std::size_t rows = 0;; ++rows) {
+    const Result<bool> row = recent.step();
+    if (!row || !*row) {
+      recent.reset();
+      if (!row) return std::unexpected(row.error());
+      if (rows < query.at_most) found.before = 0;
+      return found;
+    }
+    const bool ours = recent.type(kProfile) == ColumnType::kInteger &&
+                      static_cast<std::uint64_t>(recent.integer(kProfile)) == profile_;
+    const auto digest = recent.blob(kDigest);
+    found.before = static_cast<std::uint64_t>(recent.integer(kId));
+    auto session = read_row(recent);
+    if (session && session->created_wall_ns < query.created_from_wall_ns) {  // as are all that follow
+      recent.reset();
+      found.before = 0;
+      return found;
+    }
+    if (!session || !ours || digest.size() != sizeof(authcache::shm::Digest)) continue;  // damage makes no record
+    NamedSession named;
+    std::ranges::copy(digest, named.digest.begin());
+    named.token = session->token_hash;
+    named.proof = proof_of(std::move(*session), wall_now_ns);
+    if (named.proof.verdict == Verdict::kValid) found.sessions.push_back(std::move(named));
+  }
 }
 
 Result<std::vector<SessionRow>> OwnSessions::list(std::string_view subject, std::uint32_t limit) {

@@ -17,7 +17,9 @@ namespace authcached {
 
 class OwnSessions {
  public:
-  [[nodiscard]] static authcache::shm::Result<OwnSessions> open(const std::filesystem::path& file);
+  // profile: the id of the profile that new sessions are made for, part of their digests.
+  [[nodiscard]] static authcache::shm::Result<OwnSessions> open(const std::filesystem::path& file,
+                                                             std::uint64_t profile);
 
   [[nodiscard]] Database& database() { return database_; }
   [[nodiscard]] Proof find(std::string_view token, std::int64_t wall_now_ns);
@@ -29,6 +31,7 @@ class OwnSessions {
       std::span<const SessionOrder> orders);
   [[nodiscard]] authcache::shm::Result<std::vector<SessionRow>> list(std::string_view subject,
                                                                      std::uint32_t limit);
+  [[nodiscard]] authcache::shm::Result<RecentSessions> recent(const RecentQuery& query, std::int64_t wall_now_ns);
   [[nodiscard]] authcache::shm::Result<SessionRow> revoke(std::string_view sid, std::int64_t wall_now_ns);
 
  private:
@@ -36,13 +39,14 @@ class OwnSessions {
   [[nodiscard]] authcache::shm::Result<std::vector<NewSession>> insert(const SessionOrder& order);
 
   struct Statements {
-    Statement find, insert, list_all, list_subject, by_sid, mark_revoked;
+    Statement find, insert, list_all, list_subject, by_sid, mark_revoked, recent;
   };
-  OwnSessions(Database database, Statements statements)
-      : database_(std::move(database)), statements_(std::move(statements)) {}
+  OwnSessions(Database database, Statements statements, std::uint64_t profile)
+      : database_(std::move(database)), statements_(std::move(statements)), profile_(profile) {}
 
   Database database_;  // before the statements: they must go first
   Statements statements_;
+  std::uint64_t profile_;
   int failure_code_ = 0;
 };
 

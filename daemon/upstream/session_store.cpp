@@ -64,7 +64,8 @@ SessionStore::~SessionStore() = default;
 Result<SessionStore> SessionStore::open(const ProfileConfig& profile,
                                         const std::filesystem::path& default_file) {
   if (profile.query.empty()) {
-    Result<OwnSessions> own = OwnSessions::open(profile.database.empty() ? default_file : profile.database);
+    Result<OwnSessions> own =
+        OwnSessions::open(profile.database.empty() ? default_file : profile.database, profile.id());
     if (!own) return std::unexpected(std::move(own.error()));
     return SessionStore(std::unique_ptr<Impl>(new Impl{std::move(*own)}));
   }
@@ -105,6 +106,11 @@ std::vector<Result<std::vector<NewSession>>> SessionStore::create(std::span<cons
   OwnSessions* own = impl_->own();
   if (own != nullptr) return own->create(orders);
   return std::vector<Result<std::vector<NewSession>>>(orders.size(), not_ours());
+}
+
+Result<RecentSessions> SessionStore::recent(const RecentQuery& query, std::int64_t wall_now_ns) {
+  OwnSessions* own = impl_->own();
+  return own == nullptr ? not_ours() : own->recent(query, wall_now_ns);
 }
 
 Result<std::vector<SessionRow>> SessionStore::list(std::string_view subject, std::uint32_t limit) {

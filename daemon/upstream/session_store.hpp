@@ -2,7 +2,8 @@
 // thread owns this; sqlite_upstream.hpp is its face on the loop.
 //
 // Own schema: table sessions(id, token_hash BLOB UNIQUE -- SHA-256 of the token, subject, client_id, sid,
-// scopes, roles, permissions -- space-separated text, created_ns, expires_ns, last_seen_ns, revoked_ns).
+// scopes, roles, permissions -- space-separated text, created_ns, expires_ns, last_seen_ns, revoked_ns,
+// profile, digest -- of the token within that profile: the name of its record).
 // Raw tokens never enter it.
 #pragma once
 
@@ -18,6 +19,7 @@
 
 #include "daemon/base/config.hpp"
 #include "daemon/base/proof.hpp"
+#include "daemon/upstream/session_lister.hpp"
 #include "shm/result.hpp"
 
 namespace authcached {
@@ -85,6 +87,8 @@ class SessionStore {
   // An answer for each order, in order. One transaction for all that are sound: logins that come together wait
   // for one sync of the disk.
   std::vector<authcache::shm::Result<std::vector<NewSession>>> create(std::span<const SessionOrder> orders);
+  // Those that are good at this moment and were made under this profile's present id: no other digest is known.
+  authcache::shm::Result<RecentSessions> recent(const RecentQuery& query, std::int64_t wall_now_ns);
   // Newest first. Empty subject: all. At most limit rows.
   authcache::shm::Result<std::vector<SessionRow>> list(std::string_view subject, std::uint32_t limit);
   // Marks the session revoked; returns its row. kNotFound if there is none; revoking twice is ok.

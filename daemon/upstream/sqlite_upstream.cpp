@@ -65,6 +65,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
         clock_(clock),
         queued_max_(queued_max),
         file_((profile.query.empty() && profile.database.empty() ? default_file : profile.database).string()),
+        own_schema_(profile.query.empty()),
         encoding_(profile.query.empty() ? KeyEncoding::kSha256 : profile.key_encoding) {}
 
   void resolve(Query query, Answer answer) {
@@ -109,18 +110,27 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
   template <class T, class Operation>
   void control(Operation operation, Done<T> done) {
     if (refuse_control(done)) return;
+    on_store<T>(std::move(operation),
+                [self = shared_from_this(), done = std::move(done)](Result<T> result) mutable {
+                  --self->controls_;
+                  done(std::move(result));
+                });
+  }
+
+  // For work of the daemon's own, which is one at a time.
+  template <class T, class Operation>
+  void on_store(Operation operation, Done<T> done) {
     worker_.post(
         [self = shared_from_this(), operation = std::move(operation), done = std::move(done)]() mutable {
           SessionStore* store = self->store_.get();
           Result<T> result = store != nullptr ? operation(*store) : self->closed();
-          self->loop_.post([self, result = std::move(result), done = std::move(done)]() mutable {
-            --self->controls_;
-            done(std::move(result));
-          });
+          self->loop_.post(
+              [result = std::move(result), done = std::move(done)]() mutable { done(std::move(result)); });
         });
   }
 
   [[nodiscard]] KeyEncoding encoding() const { return encoding_; }
+  [[nodiscard]] bool own_schema() const { return own_schema_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
 
   [[nodiscard]] std::string state_json() const {
@@ -294,6 +304,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
   const Clock& clock_;
   const std::size_t queued_max_;
   const std::string file_;
+  const bool own_schema_;
   const KeyEncoding encoding_;
 
   std::deque<Pending> queue_;
@@ -341,6 +352,14 @@ void SqliteUpstream::expire_overdue() {
 void SqliteUpstream::create_sessions(SessionSpec spec, std::uint32_t count,
                                      Done<std::vector<NewSession>> done) {
   core_->create(std::move(spec), count, std::move(done));
+}
+
+SessionLister* SqliteUpstream::session_lister() { return core_->own_schema() ? this : nullptr; }
+
+void SqliteUpstream::list_recent(const RecentQuery& query, Listed listed) {
+  core_->on_store<RecentSessions>(
+      [query, &clock = core_->clock()](SessionStore& store) { return store.recent(query, clock.wall_ns()); },
+      std::move(listed));
 }
 
 void SqliteUpstream::list_sessions(std::string subject, std::uint32_t limit,

@@ -17,6 +17,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/config.hpp"
 #include "daemon/io/executor.hpp"
+#include "daemon/upstream/session_lister.hpp"
 #include "daemon/upstream/session_store.hpp"
 #include "daemon/upstream/upstream.hpp"
 #include "shm/result.hpp"
@@ -33,7 +34,7 @@ inline constexpr std::size_t kQueuedMax = 100'000;
 // Creations, lists and revocations under way: people and scripts ask for these.
 inline constexpr std::size_t kControlMax = 64;
 
-class SqliteUpstream final : public Upstream {
+class SqliteUpstream final : public Upstream, public SessionLister {
  public:
   template <class T>
   using Done = std::move_only_function<void(authcache::shm::Result<T>)>;
@@ -49,6 +50,10 @@ class SqliteUpstream final : public Upstream {
   // blanks.
   [[nodiscard]] bool well_formed(std::string_view token) const override;
   [[nodiscard]] std::string state_json() const override;
+
+  // Null for another program's schema.
+  [[nodiscard]] SessionLister* session_lister() override;
+  void list_recent(const RecentQuery& query, Listed listed) override;
 
   // Answers what is past its deadline although the worker is stuck; called by the loop's timer.
   void expire_overdue();

@@ -22,6 +22,7 @@ using Answer = std::move_only_function<void(Proof)>;
 
 class KeySetSource;
 class ChangeFeed;
+class SessionLister;
 
 class Upstream {
  public:
@@ -38,6 +39,9 @@ class Upstream {
 
   // How it tells of changes; null if it does not.
   [[nodiscard]] virtual ChangeFeed* changes() const { return nullptr; }
+
+  // Null for upstreams that cannot name what they know.
+  [[nodiscard]] virtual SessionLister* session_lister() { return nullptr; }
 
   // False until it knows its keys for the first time: what a predecessor admitted cannot be judged before.
   [[nodiscard]] virtual bool ready() const { return true; }

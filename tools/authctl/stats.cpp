@@ -16,6 +16,10 @@ std::string render(const boost::json::object& reply) {
     fleet.erase("transport");
     text += "\nFleet\n" + fields_text(fleet);
   }
+  if (reply.contains("warm") && !array_in(reply, "warm").empty()) {
+    text += "\nWarm start\n" +
+            rows_text(array_in(reply, "warm"), {"profile", "wanted", "records", "known", "refused", "done", "stopped"});
+  }
   if (reply.contains("http")) text += "\nHTTP\n" + fields_text(object_in(reply, "http"));
   for (const std::string_view list : {"complaints", "upstream_complaints"}) {
     for (const auto& complaint : array_in(reply, list)) text += "\nwarning: " + member_text("", complaint) + "\n";
