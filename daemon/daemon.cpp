@@ -16,6 +16,7 @@
 #include "daemon/cache/refresher.hpp"
 #include "daemon/cache/state_writer.hpp"
 #include "daemon/cache/take_over.hpp"
+#include "daemon/cache/use_writer.hpp"
 #include "daemon/cache/warmer.hpp"
 #include "daemon/cache/watch_list.hpp"
 #include "daemon/control/control_handler.hpp"
@@ -120,6 +121,7 @@ struct Daemon::Impl {
   std::optional<Resolver> resolver;
   std::optional<Refresher> refresher;
   std::optional<Revoker> revoker;
+  std::optional<UseWriter> uses;
   std::optional<Warmer> warmer;
   std::optional<WatchList> watches;
   std::optional<ProofDesk> proofs;
@@ -311,6 +313,7 @@ shm::Result<void> Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) 
   refresher.emplace(*tables, *admission, *resolver, profiles, clock, wall);
   revoker.emplace(*tables, rules, *state, *loop, clock, last_change);
   watches.emplace(*tables, *loop, clock);
+  uses.emplace(*tables, *admission, profiles, clock);
   warmer.emplace(*tables, *admission, profiles, clock, wall);
   proofs.emplace(factory.verifiers(), *loop, *resolver, clock, wall);
   resolver->set_fault_hook(options.fault_hook);
@@ -330,6 +333,7 @@ shm::Result<void> Daemon::Impl::assemble(StateDb db, std::uint64_t last_change) 
                             .watches = *watches,
                             .proofs = *proofs,
                             .changes = *changes,
+                            .uses = *uses,
                             .warmer = *warmer,
                             .config = config,
                             .profiles = profiles,

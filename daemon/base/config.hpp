@@ -82,6 +82,7 @@ struct ProfileConfig {
   std::filesystem::path database;        // empty: sessions.db in state_dir, our own schema
   std::string query;                     // empty: our own schema; else an existing schema, see docs/config.md
   KeyEncoding key_encoding = KeyEncoding::kSha256;  // also of upstream = "redis"
+  std::chrono::seconds idle_timeout{0};  // of sessions of our own schema; 0: they have none
   std::uint32_t warm = 0;                // sessions, of our own schema, that an empty table is filled with at a start
 
   // upstream = "redis"
@@ -99,6 +100,8 @@ struct ProfileConfig {
   [[nodiscard]] bool keeps_sessions() const {
     return upstream == UpstreamKind::kSqlite || upstream == UpstreamKind::kPostgresql || upstream == UpstreamKind::kRedis;
   }
+  // Whether its sessions end when they are not used.
+  [[nodiscard]] bool slides() const { return idle_timeout.count() > 0; }
   // Whether records in use are proven again before their time is over. A session store answers from this host in
   // microseconds, so its tokens are not kept for that unless it is asked for.
   [[nodiscard]] bool refreshes() const { return refresh.value_or(upstream != UpstreamKind::kSqlite); }

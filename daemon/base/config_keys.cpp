@@ -216,6 +216,10 @@ std::vector<ConfigKey> profile_keys() {
        "\"hex_sha256\" (64 lower-case hex digits of it), \"base64url_sha256\" (43 characters of it), "
        "\"id_hex_sha256\" (of a token ID|SECRET: ID, a bar, and the hex digits of the SHA-256 of SECRET) or \"raw\" "
        "(the token itself; only where an existing schema stores tokens as they are)."},
+      {"profile.NAME.idle_timeout", "duration", "", kOnReload,
+       "sqlite only, without a query. A session ends when it was not used for so long, see \"Idle sessions\" in "
+       "docs/operations.md. From 5s to 90d; absent: only its own end ends it. Another value is another profile to the "
+       "table: its records begin anew."},
       {"profile.NAME.warm", "sessions", "0", kOnReload,
        "sqlite only, without a query. How many of the sessions made last get a record when the daemon starts with "
        "an empty table, as after a boot (a restart takes the old table over): see \"Warm start\" in docs/operations.md. "

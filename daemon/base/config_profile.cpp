@@ -136,6 +136,8 @@ constexpr KeyBinding<ProfileConfig> kBindings[] = {
     {"query", [](KeyReader& key, ProfileConfig& profile) { key.text(profile.query, kQueryBytesMax); }},
     {"key_encoding",
      [](KeyReader& key, ProfileConfig& profile) { key.choice(profile.key_encoding, kKeyEncodings); }},
+    {"idle_timeout",
+     [](KeyReader& key, ProfileConfig& profile) { key.duration(profile.idle_timeout, kIdleTimeoutRange); }},
     {"warm", [](KeyReader& key, ProfileConfig& profile) { key.number(profile.warm, kWarmRange); }},
     {"connection", read_connection},
     {"password_file", [](KeyReader& key, ProfileConfig& profile) { key.path(profile.password_file); }},
@@ -168,6 +170,7 @@ constexpr std::string_view kKeySetKeys[] = {"jwks_file", "jwks_url", "jwks_max_s
 constexpr std::string_view kIssuerKeys[] = {"issuer", "leeway"};
 constexpr std::string_view kJwksOnly[] = {"token_type"};
 constexpr std::string_view kSqliteOnly[] = {"database", "warm"};
+constexpr std::string_view kSliding[] = {"idle_timeout"};
 constexpr std::string_view kQuery[] = {"query"};
 constexpr std::string_view kSessionKeys[] = {"query", "key_encoding"};
 constexpr std::string_view kPassword[] = {"password_file"};
@@ -263,6 +266,7 @@ void refuse_changes(ProfileJudge& judge) {
 // Keys of those who look sessions up.
 void refuse_sessions(ProfileJudge& judge) {
   refuse_changes(judge);
+  judge.refuse_all(kSliding, "sqlite");
   judge.refuse_all(kSqliteOnly, "sqlite");
   judge.refuse_all(kSessionKeys, "sqlite");
   judge.refuse_all(kPostgresqlOnly, "postgresql");
@@ -323,10 +327,18 @@ void refuse_issuers(ProfileJudge& judge) {
   judge.refuse_all(kCa, "jwks");
 }
 
+// Whose last uses stand in a database that is only read.
+void refuse_foreign_sliding(ProfileJudge& judge) {
+  if (!judge.has("idle_timeout")) return;
+  judge.refuse("idle_timeout", "is for sessions that authcached keeps itself: in another program's store it writes no use down",
+               "remove it, and let the program whose sessions they are move their end, which is learnt within ttl_max");
+}
+
 // The cheap faults of a query only; its database judges the rest when it is opened.
 void judge_postgresql(ProfileJudge& judge, const ProfileConfig& profile) {
   refuse_issuers(judge);
   judge.refuse_all(kSqliteOnly, "sqlite");
+  refuse_foreign_sliding(judge);
   judge.require("connection", "write how libpq finds the database: \"host=... dbname=... user=...\"");
   judge.require("query", "write the SELECT that finds sessions by $1, see docs/postgresql.md");
   if (judge.has("query") && !profile.query.contains("$1")) {
@@ -353,6 +365,16 @@ void judge_sqlite(ProfileJudge& judge, const ProfileConfig& profile) {
                        "remove it: our own schema always looks up the SHA-256 of the token");
   judge.refuse_beside("warm", "query",
                       "remove it: another program's sessions cannot be named without their tokens");
+  if (profile.slides() && !profile.query.empty()) refuse_foreign_sliding(judge);
+  // Records in use live on as their uses are written down, and no later than they allow.
+  if (profile.slides() && profile.refreshes()) {
+    judge.refuse("refresh", "is \"on\" beside idle_timeout",
+                 "remove it: a session in use is proven again whenever its use is written down");
+  }
+  if (profile.slides() && profile.stale_if_error.count() > 0) {
+    judge.refuse("stale_if_error", "stands beside idle_timeout",
+                 "remove it: without its database nobody knows whether a session is idle");
+  }
 }
 
 void judge_redis(ProfileJudge& judge, const ProfileConfig& profile) {
@@ -361,6 +383,7 @@ void judge_redis(ProfileJudge& judge, const ProfileConfig& profile) {
   judge.refuse_all(kJwksOnly, "jwks");
   judge.refuse_all(kIntrospectionOnly, "introspection");
   judge.refuse_all(kSqliteOnly, "sqlite");
+  refuse_foreign_sliding(judge);
   judge.refuse_all(kQuery, "sqlite");
   judge.refuse_all(kPostgresqlOnly, "postgresql");
   judge.refuse_all(kListenKeys, "postgresql");

@@ -54,6 +54,9 @@ inline constexpr ConfigRange<std::chrono::milliseconds> kHttpRequestTimeoutRange
     std::chrono::milliseconds{100}, std::chrono::milliseconds{60'000},
     "below, a busy proxy is cut off; above, half-sent requests hold their connections"};
 
+inline constexpr ConfigRange<std::chrono::seconds> kIdleTimeoutRange{
+    std::chrono::seconds{5}, std::chrono::seconds{90 * 86'400},
+    "below, the time between two looks at who was used is a great part of it; above, it ends nothing"};
 inline constexpr ConfigRange<std::uint32_t> kWarmRange{
     0, 10'000'000, "beyond, a start reads more sessions than are asked for before their records end"};
 inline constexpr ConfigRange<std::chrono::milliseconds> kTtlMaxRange{

@@ -165,6 +165,7 @@ std::string profile_text(const ProfileConfig& profile) {
   } else {
     if (!profile.database.empty()) out += fmt::format("database = {}\n", toml_string(profile.database.string()));
     if (!profile.query.empty()) out += fmt::format("query = {}\nkey_encoding = \"{}\"\n", toml_string(profile.query), encoding_name(profile.key_encoding));
+    if (profile.slides()) out += fmt::format("idle_timeout = {}\n", duration(profile.idle_timeout));
     if (profile.query.empty()) out += fmt::format("warm = {}\n", profile.warm);
   }
   return out;

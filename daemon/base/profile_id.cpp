@@ -85,6 +85,8 @@ void add_sqlite(CanonicalForm& form, const ProfileConfig& profile) {
   form.add_path(profile.database);
   form.add(profile.query);
   form.add(std::to_string(static_cast<int>(profile.key_encoding)));
+  // It decides whether an idle session's token proves; a record of another one has a deadline of another one.
+  if (profile.slides()) form.add(std::to_string(profile.idle_timeout.count()));
 }
 
 // The timeouts and the pool decide when an answer comes, not which.

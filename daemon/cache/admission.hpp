@@ -25,6 +25,7 @@ struct Candidate {
   const Sha256* token = nullptr;  // SHA-256 of its bytes
   std::uint64_t epoch = 0;        // at the start of the flight
   Places standing = {};           // a refresh: where the record stood that the flight set out to confirm
+  bool keep_uses = false;         // a refresh: what is told of its use by now is news to its store
 };
 
 struct Admitted {

@@ -14,6 +14,9 @@ using shm::Verdict;
 
 namespace {
 
+// One instant told by the wall clock at two times comes out so far apart on the coarse clock at most.
+constexpr std::uint64_t kSameInstantTicks = 4;
+
 std::optional<shm::PrincipalId> issuer_of(const shm::TableView& view, const shm::HotRecord& hot) {
   const std::uint32_t index = shm::unpack_principals(hot.principals).issuer;
   return index == 0 ? std::nullopt : std::optional(shm::load_principal(view.issuer(index)));
@@ -66,9 +69,11 @@ bool Admission::confirm(const Candidate& candidate, const shm::RecordSpec& spec,
   }
   // Both deadlines stand for the token's end, told by clocks that tick apart: the record that has it keeps
   // it.
-  const bool shorter = spec.deadline < standing_deadline;
-  if (shorter && !ends_with_token) return false;
-  return tables_.extend(candidate.standing, std::max(spec.deadline, standing_deadline), true);
+  // So it is with a session that was not used since: both stand for its last use.
+  const std::uint64_t apart = standing_deadline - std::min(spec.deadline, standing_deadline);
+  const bool same_use = candidate.profile->config.slides() && apart <= kSameInstantTicks * tables_.newest().writer.view().tick_ns;
+  if (apart > 0 && !ends_with_token && !same_use) return false;
+  return tables_.extend(candidate.standing, std::max(spec.deadline, standing_deadline), true, candidate.keep_uses);
 }
 
 std::optional<Admission::Standing> Admission::look_at(const Profile& profile, const Places& places,

@@ -1,6 +1,6 @@
 // The one piece of memory that clients write: one byte a slot, "used since the hand last came by". A sealed memfd
 // (SHRINK, GROW, SEAL: nobody can take pages from under the daemon), handed over the miss socket. Untrusted: it steers
-// only which record is evicted, never whether one is valid.
+// which record is evicted and whether a session with an idle timeout was used, never whether one that ended is valid.
 #pragma once
 
 #include <cstdint>

@@ -106,14 +106,14 @@ Places Tables::insert(const shm::RecordSpec& spec, std::uint64_t now_ns, const R
   return places;
 }
 
-bool Tables::extend(const Places& places, std::uint64_t deadline_ns, bool proven) {
+bool Tables::extend(const Places& places, std::uint64_t deadline_ns, bool proven, bool keep_uses) {
   for (const shm::Place& place : places.all()) {
     Generation* generation = this->generation(place.generation);
     if (generation == nullptr || !generation->writer.extend(place, deadline_ns)) return false;
     generation->refresh.put(place.slot, RefreshQueue::kNew);
     if (!proven) continue;
     generation->refresh.set_proven_until(place.slot, generation->writer.peek(place.slot).deadline);
-    generation->writer.forget_uses(place.slot);
+    if (!keep_uses) generation->writer.forget_uses(place.slot);
   }
   return places.count > 0;
 }

@@ -99,7 +99,8 @@ class Tables {
   Places insert(const authcache::shm::RecordSpec& spec, std::uint64_t now_ns, const RecordNames* names = nullptr);
   // A later deadline for one record, in all of its places: what it says was proven anew, or (not proven) is relied on for a
   // while longer. False, and the record is to be killed, if it no longer stands at one of them.
-  bool extend(const Places& places, std::uint64_t deadline_ns, bool proven);
+  // keep_uses: those that clients told of lately were not looked at for this, and are not forgotten.
+  bool extend(const Places& places, std::uint64_t deadline_ns, bool proven, bool keep_uses = false);
   // Whether clients used the record at these places since it was proven.
   [[nodiscard]] bool used_since_proof(const Places& places) const;
   // Gives each of them a bit in every generation written, now and in those to come, while there are any. Those that have

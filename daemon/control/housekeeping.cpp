@@ -35,7 +35,10 @@ void Housekeeping::start(std::function<void()> replace_table) {
     services_.changes.tick();
     services_.watches.tick();
   });
-  services_.loop.every(Refresher::kInterval, [this] { services_.refresher.tick(); });
+  services_.loop.every(Refresher::kInterval, [this] {
+    services_.refresher.tick();
+    services_.uses.tick();
+  });
   services_.loop.every(kKeySetInterval, [this] {
     key_sets_.poll();
     tell_complaints();

@@ -1,5 +1,6 @@
 // What the daemon does by the clock: the heartbeat, the watch on both clocks, the sweep, watches past their
-// deadline, records due for a refresh, the key sets, the purge of rules, what is given back while memory is short, a table that no longer fits its configuration. Loop thread only.
+// deadline, records due for a refresh, uses to be written down, the key sets, the purge of rules, what is given
+// back while memory is short, a table that no longer fits its configuration. Loop thread only.
 #pragma once
 
 #include <functional>

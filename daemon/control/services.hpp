@@ -15,6 +15,7 @@
 #include "daemon/cache/revoker.hpp"
 #include "daemon/cache/rule_set.hpp"
 #include "daemon/cache/tables.hpp"
+#include "daemon/cache/use_writer.hpp"
 #include "daemon/cache/warmer.hpp"
 #include "daemon/cache/watch_list.hpp"
 #include "daemon/control/change_watch.hpp"
@@ -41,6 +42,7 @@ struct Services {
   WatchList& watches;
   ProofDesk& proofs;
   ChangeWatch& changes;
+  UseWriter& uses;
   Warmer& warmer;
   const Config& config;
   const Profiles& profiles;

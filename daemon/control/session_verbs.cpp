@@ -115,6 +115,7 @@ void session_list_verb(Services& services, const ControlRequest& request, Contro
                                                                      {"permissions", texts(row.permissions)},
                                                                      {"created_wall_ns", row.created_wall_ns},
                                                                      {"expires_wall_ns", row.expires_wall_ns},
+                                                                     {"last_seen_wall_ns", row.last_seen_wall_ns},
                                                                      {"revoked_wall_ns", revoked}});
                                    }
                                    reply({{"sessions", std::move(sessions)}});

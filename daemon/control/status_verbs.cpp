@@ -106,6 +106,15 @@ json::object refresh_stats(const Services& services) {
           {"sealed_tokens_refused", services.refresher.sealed().refused()}};
 }
 
+json::object sliding_stats(const Services& services) {
+  const UseWriter::Counters& counters = services.uses.counters();
+  return {{"passes", counters.passes},
+          {"written", counters.written},
+          {"extended", counters.extended},
+          {"ended", counters.ended},
+          {"failed", counters.failed}};
+}
+
 json::array warm_stats(const Services& services) {
   json::array profiles;
   for (const Warmer::Progress& progress : services.warmer.progress()) {
@@ -141,6 +150,7 @@ void stats_verb(Services& services, const ControlRequest&, ControlReply reply) {
                      {"daemon", daemon_stats(services)},
                      {"refresh", refresh_stats(services)},
                      {"memory", services.memory_stats()},
+                     {"sliding", sliding_stats(services)},
                      {"warm", warm_stats(services)},
                      {"profiles", std::move(profiles)},
                      {"complaints", std::move(complaints)},

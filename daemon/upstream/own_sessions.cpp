@@ -4,13 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "daemon/base/random.hpp"
-#include "daemon/base/roles.hpp"
 #include "daemon/base/sha256.hpp"
 #include "daemon/token/base64url.hpp"
+#include "daemon/upstream/own_session_row.hpp"
 #include "daemon/upstream/own_sessions_schema.hpp"
+#include "daemon/upstream/session_columns.hpp"
 #include "daemon/upstream/session_values.hpp"
 #include "shm/digest.hpp"
 
@@ -30,75 +32,9 @@ constexpr std::size_t kSubjectBytesMax = 1'024;
 constexpr std::size_t kGrantBytesMax = 256;  // one scope, role or permission
 constexpr std::size_t kGrantsMax = 256;      // as many as a row is read with
 
-#define SESSION_COLUMNS \
-  "token_hash, subject, client_id, sid, scopes, roles, permissions, created_ns, expires_ns, revoked_ns"
-enum SessionColumn : int {
-  kTokenHash,
-  kSubject,
-  kClientId,
-  kSid,
-  kScopes,
-  kRoles,
-  kPermissions,
-  kCreated,
-  kExpires,
-  kRevoked,
-  kProfile,  // from here on of the list of recent ones only
-  kDigest,
-  kId
-};
-
 // Parameters of the insertion that follow those of the columns up to kExpires.
 constexpr int kInsertProfile = 1 + kRevoked;
 constexpr int kInsertDigest = kInsertProfile + 1;
-
-// Nothing if the row is not one that we write: then it is damage, and no session lives by it.
-std::optional<SessionRow> read_row(const Statement& row) {
-  SessionRow session;
-  const auto hash = row.blob(kTokenHash);
-  auto scopes = session_list(row.text(kScopes));
-  auto roles = session_list(row.text(kRoles));
-  auto permissions = session_list(row.text(kPermissions));
-  const bool sound = hash.size() == session.token_hash.size() && scopes && roles && permissions &&
-                     !row.text(kSubject).empty() && row.type(kCreated) == ColumnType::kInteger &&
-                     row.type(kExpires) == ColumnType::kInteger;
-  if (!sound) return std::nullopt;
-  std::ranges::copy(hash, session.token_hash.begin());
-  session.subject = row.text(kSubject);
-  session.client_id = row.text(kClientId);
-  session.sid = row.text(kSid);
-  session.scopes = std::move(*scopes);
-  session.roles = std::move(*roles);
-  session.permissions = std::move(*permissions);
-  session.created_wall_ns = row.integer(kCreated);
-  session.expires_wall_ns = row.integer(kExpires);
-  if (row.type(kRevoked) != ColumnType::kNull) session.revoked_wall_ns = row.integer(kRevoked);
-  return session;
-}
-
-Proof refusal(Reason reason) {
-  Proof proof;
-  proof.verdict = Verdict::kInvalid;
-  proof.reason = reason;
-  return proof;
-}
-
-Proof proof_of(SessionRow session, std::int64_t wall_now_ns) {
-  if (session.revoked_wall_ns) return refusal(Reason::kRevoked);
-  if (session.expires_wall_ns <= wall_now_ns) return refusal(Reason::kExpired);
-  Proof proof;
-  proof.verdict = Verdict::kValid;
-  proof.reason = Reason::kNone;
-  proof.identity.subject = std::move(session.subject);
-  proof.identity.client_id = std::move(session.client_id);
-  proof.identity.sid = std::move(session.sid);
-  proof.identity.scopes = std::move(session.scopes);
-  proof.identity.permissions = std::move(session.permissions);
-  add_roles(session.roles, proof.identity.permissions);
-  proof.issued_wall_ns = session.created_wall_ns;
-  proof.expires_wall_ns = session.expires_wall_ns;
-  return proof;
-}
 
 bool printable(std::string_view text) {
   return std::ranges::all_of(text, [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
@@ -167,14 +103,14 @@ Result<Names> draw_names(std::int64_t created_wall_ns) {
 
 }  // namespace
 
-Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file, std::uint64_t profile) {
+Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file, const ProfileConfig& profile) {
   Result<OwnedDatabase> owned = open_owned(file, kSessionSchema);
   if (!owned) return fail(owned.error().code, file.string() + ": " + owned.error().message);
   Database& database = owned->database;
   if (Result<void> set = database.execute(kSessionTuning); !set) return std::unexpected(std::move(set.error()));
   const char* const texts[] = {"SELECT " SESSION_COLUMNS " FROM sessions WHERE token_hash = ?1",
                                "INSERT INTO sessions(" SESSION_COLUMNS
-                               ", last_seen_ns, profile, digest)"
+                               ", profile, digest)"
                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?8, ?10, ?11)",
                                "SELECT " SESSION_COLUMNS " FROM sessions ORDER BY id DESC LIMIT ?1",
                                "SELECT " SESSION_COLUMNS
@@ -182,7 +118,12 @@ Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file, std::ui
                                "SELECT " SESSION_COLUMNS " FROM sessions WHERE sid = ?1",
                                "UPDATE sessions SET revoked_ns = ?2 WHERE sid = ?1 AND revoked_ns IS NULL",
                                "SELECT " SESSION_COLUMNS
-                               ", profile, digest, id FROM sessions WHERE id < ?1 ORDER BY id DESC LIMIT ?2"};
+                               ", profile, digest, id FROM sessions WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+                               "SELECT " SESSION_COLUMNS " FROM sessions WHERE token_hash BETWEEN ?1 AND ?2",
+                               // Only onward, and never what was over by then.
+                               "UPDATE sessions SET last_seen_ns = ?3 WHERE token_hash BETWEEN ?1 AND ?2"
+                               " AND last_seen_ns < ?3 AND last_seen_ns > ?3 - ?4 AND expires_ns > ?3"
+                               " AND revoked_ns IS NULL"};
   std::vector<Statement> made;
   for (const char* text : texts) {
     Result<Statement> statement = database.prepare(text);
@@ -191,8 +132,9 @@ Result<OwnSessions> OwnSessions::open(const std::filesystem::path& file, std::ui
   }
   return OwnSessions(std::move(database),
                      Statements{std::move(made[0]), std::move(made[1]), std::move(made[2]),
-                                std::move(made[3]), std::move(made[4]), std::move(made[5]), std::move(made[6])},
-                     profile);
+                                std::move(made[3]), std::move(made[4]), std::move(made[5]), std::move(made[6]), std::move(made[7]),
+                                std::move(made[8])},
+                     profile.id(), std::chrono::nanoseconds(profile.idle_timeout).count());
 }
 
 Proof OwnSessions::find(std::string_view token, std::int64_t wall_now_ns) {
@@ -202,9 +144,12 @@ Proof OwnSessions::find(std::string_view token, std::int64_t wall_now_ns) {
   const Result<bool> row = find.step();
   Proof proof;  // kUnavailable, kUpstream
   if (row && !*row) {
-    proof = refusal(Reason::kUnknown);
+    proof = session_refusal(Reason::kUnknown);
   } else if (row) {
-    if (auto session = read_row(find)) proof = proof_of(std::move(*session), wall_now_ns);
+    if (auto session = read_row(find)) {
+      if (idle_ns_ > 0) note_use(*session, wall_now_ns);
+      proof = proof_of(std::move(*session), wall_now_ns, idle_ns_);
+    }
   }
   failure_code_ = find.last_code();
   find.reset();
@@ -243,9 +188,10 @@ Result<std::vector<NewSession>> OwnSessions::insert(const SessionOrder& order) {
                    spec.permissions,
                    spec.created_wall_ns,
                    spec.expires_wall_ns,
+                   spec.created_wall_ns,
                    std::nullopt,
                    hash};
-    made.push_back({std::move(token), std::move(sid), proof_of(std::move(row), spec.created_wall_ns)});
+    made.push_back({std::move(token), std::move(sid), proof_of(std::move(row), spec.created_wall_ns, idle_ns_)});
   }
   return made;
 }
@@ -305,9 +251,67 @@ Result<RecentSessions> OwnSessions::recent(const RecentQuery& query, std::int64_
     NamedSession named;
     std::ranges::copy(digest, named.digest.begin());
     named.token = session->token_hash;
-    named.proof = proof_of(std::move(*session), wall_now_ns);
-    if (named.proof.verdict == Verdict::kValid) found.sessions.push_back(std::move(named));
+    named.proof = proof_of(std::move(*session), wall_now_ns, idle_ns_);
+    const bool rests = named.proof.keep_until_wall_ns && *named.proof.keep_until_wall_ns <= wall_now_ns;
+    if (named.proof.verdict == Verdict::kValid && !rests) found.sessions.push_back(std::move(named));
   }
+}
+
+// Whoever presents a token uses its session: at once for what is answered, and soon in the database.
+void OwnSessions::note_use(SessionRow& session, std::int64_t wall_now_ns) {
+  const auto noted = unwritten_.find(session.token_hash);
+  if (noted != unwritten_.end()) session.last_seen_wall_ns = std::max(session.last_seen_wall_ns, noted->second);
+  const bool over = proof_of(session, wall_now_ns, idle_ns_).verdict != Verdict::kValid;
+  if (over || session.last_seen_wall_ns >= wall_now_ns) return;
+  if (noted != unwritten_.end()) {
+    noted->second = wall_now_ns;
+  } else if (unwritten_.size() < kUnwrittenMax) {
+    unwritten_.emplace(session.token_hash, wall_now_ns);
+  } else {
+    return;  // what cannot be remembered did not happen: the session ends early, not late
+  }
+  session.last_seen_wall_ns = wall_now_ns;
+}
+
+Result<void> OwnSessions::write_use(const Sha256& from, const Sha256& to, std::int64_t seen_wall_ns) {
+  Statement& seen = statements_.mark_seen;
+  seen.bind_blob(1, from);
+  seen.bind_blob(2, to);
+  seen.bind(3, seen_wall_ns);
+  seen.bind(4, idle_ns_);
+  return seen.run();
+}
+
+Result<std::vector<Proof>> OwnSessions::write_uses(std::span<const SessionUse> uses, std::int64_t wall_now_ns) {
+  if (uses.empty() && unwritten_.empty()) return {};
+  Result<Transaction> transaction = Transaction::begin(database_, Transaction::Kind::kWrite);
+  if (!transaction) return std::unexpected(std::move(transaction.error()));
+  for (const auto& [hash, seen_wall_ns] : unwritten_) {
+    if (Result<void> done = write_use(hash, hash, std::min(seen_wall_ns, wall_now_ns)); !done)
+      return std::unexpected(std::move(done.error()));
+  }
+  std::vector<Proof> proofs(uses.size());  // kUnavailable, kUpstream
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    // A record knows the first bytes of the hash only, enough for no two to share them.
+    Sha256 from{}, to;
+    to.fill(0xff);
+    for (Sha256* end : {&from, &to}) std::memcpy(end->data(), uses[i].token.data(), sizeof uses[i].token);
+    if (Result<void> done = write_use(from, to, std::min(uses[i].seen_wall_ns, wall_now_ns)); !done)
+      return std::unexpected(std::move(done.error()));
+    Statement& find = statements_.by_hash_range;
+    find.bind_blob(1, from);
+    find.bind_blob(2, to);
+    const Result<bool> row = find.step();
+    auto session = row && *row ? read_row(find) : std::nullopt;
+    find.reset();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) proofs[i] = session_refusal(Reason::kUnknown);
+    if (session) proofs[i] = proof_of(std::move(*session), wall_now_ns, idle_ns_);
+  }
+  if (Result<void> done = commit_in_place(database_, *transaction); !done)
+    return std::unexpected(std::move(done.error()));
+  unwritten_.clear();
+  return proofs;
 }
 
 Result<std::vector<SessionRow>> OwnSessions::list(std::string_view subject, std::uint32_t limit) {

@@ -39,6 +39,8 @@ struct SessionStore::Impl {
   [[nodiscard]] Database& database() {
     return std::visit([](auto& kind) -> Database& { return kind.database(); }, sessions);
   }
+  // Noted uses that are worth a transaction; more after one that failed, so that questions go on meanwhile.
+  std::size_t write_from = OwnSessions::kUnwrittenMany;
 
   template <class Sessions>
   void find_all(Sessions& kind, std::span<const std::string_view> tokens, std::int64_t wall_now_ns,
@@ -65,7 +67,7 @@ Result<SessionStore> SessionStore::open(const ProfileConfig& profile,
                                         const std::filesystem::path& default_file) {
   if (profile.query.empty()) {
     Result<OwnSessions> own =
-        OwnSessions::open(profile.database.empty() ? default_file : profile.database, profile.id());
+        OwnSessions::open(profile.database.empty() ? default_file : profile.database, profile);
     if (!own) return std::unexpected(std::move(own.error()));
     return SessionStore(std::unique_ptr<Impl>(new Impl{std::move(*own)}));
   }
@@ -92,6 +94,8 @@ std::vector<Proof> SessionStore::resolve(std::span<const std::string_view> token
   database.set_deadline(std::nullopt);
   // Nothing was written, so this only lets go of the snapshot; the destructor does it if COMMIT cannot.
   if (transaction) (void)transaction->commit();
+  OwnSessions* own = impl_->own();
+  if (own != nullptr && own->unwritten() >= impl_->write_from) (void)write_uses({}, wall_now_ns);
   return proofs;
 }
 
@@ -111,6 +115,16 @@ std::vector<Result<std::vector<NewSession>>> SessionStore::create(std::span<cons
 Result<RecentSessions> SessionStore::recent(const RecentQuery& query, std::int64_t wall_now_ns) {
   OwnSessions* own = impl_->own();
   return own == nullptr ? not_ours() : own->recent(query, wall_now_ns);
+}
+
+Result<std::vector<Proof>> SessionStore::write_uses(std::span<const SessionUse> uses, std::int64_t wall_now_ns) {
+  OwnSessions* own = impl_->own();
+  if (own == nullptr) return not_ours();
+  own->database().set_deadline(std::chrono::steady_clock::now() + kUsesBudget);
+  auto proofs = own->write_uses(uses, wall_now_ns);
+  own->database().set_deadline(std::nullopt);
+  impl_->write_from = own->unwritten() + OwnSessions::kUnwrittenMany;
+  return proofs;
 }
 
 Result<std::vector<SessionRow>> SessionStore::list(std::string_view subject, std::uint32_t limit) {

@@ -20,6 +20,7 @@
 #include "daemon/base/config.hpp"
 #include "daemon/base/proof.hpp"
 #include "daemon/upstream/session_lister.hpp"
+#include "daemon/upstream/session_uses.hpp"
 #include "shm/result.hpp"
 
 namespace authcached {
@@ -49,7 +50,7 @@ struct NewSession {
 struct SessionRow {
   std::string sid, subject, client_id;
   std::vector<std::string> scopes, roles, permissions;
-  std::int64_t created_wall_ns, expires_wall_ns;
+  std::int64_t created_wall_ns, expires_wall_ns, last_seen_wall_ns;
   std::optional<std::int64_t> revoked_wall_ns;
   Sha256 token_hash;
 };
@@ -57,6 +58,8 @@ struct SessionRow {
 // A lookup by key takes microseconds; a batch that takes this long meets a lock, a failing disk or a query
 // that scans, and must end before the callers' deadline (2 s by default) so that they learn it.
 inline constexpr std::chrono::milliseconds kBatchBudget{1'000};
+// Uses that could not be written wait for another time: who asks meanwhile must not, for another program's lock.
+inline constexpr std::chrono::milliseconds kUsesBudget{100};
 inline constexpr std::uint32_t kSessionsPerCreateMax =
     100'000;  // one transaction: bounds memory and the log's growth
 inline constexpr std::uint32_t kSessionsPerListMax = 10'000;  // one answer
@@ -72,7 +75,7 @@ class SessionStore {
   SessionStore& operator=(SessionStore&&) noexcept;
   ~SessionStore();
 
-  // One proof for each token, in order, within one read transaction. Unknown, expired and revoked sessions
+  // One proof for each token, in order, within one read transaction. With idle_timeout, asking is a use. Unknown, expired and revoked sessions
   // are kInvalid; a database error is kUnavailable for those that it struck. A row that cannot be understood
   // is kUnavailable for its token alone. One batch takes no longer than kBatchBudget: the rest of it is
   // kUnavailable, kTimeout.
@@ -89,6 +92,10 @@ class SessionStore {
   std::vector<authcache::shm::Result<std::vector<NewSession>>> create(std::span<const SessionOrder> orders);
   // Those that are good at this moment and were made under this profile's present id: no other digest is known.
   authcache::shm::Result<RecentSessions> recent(const RecentQuery& query, std::int64_t wall_now_ns);
+  // Writes down that these were used, and all uses that were only noted when they were asked for: one transaction,
+  // durable when it returns ok. A use moves last_seen_ns only onward, and brings nothing back that was over by then. A
+  // proof for each use, in order, as resolve() would give it, but that asking is no use.
+  authcache::shm::Result<std::vector<Proof>> write_uses(std::span<const SessionUse> uses, std::int64_t wall_now_ns);
   // Newest first. Empty subject: all. At most limit rows.
   authcache::shm::Result<std::vector<SessionRow>> list(std::string_view subject, std::uint32_t limit);
   // Marks the session revoked; returns its row. kNotFound if there is none; revoking twice is ok.

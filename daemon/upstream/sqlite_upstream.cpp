@@ -66,6 +66,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
         queued_max_(queued_max),
         file_((profile.query.empty() && profile.database.empty() ? default_file : profile.database).string()),
         own_schema_(profile.query.empty()),
+        slides_(profile.slides()),
         encoding_(profile.query.empty() ? KeyEncoding::kSha256 : profile.key_encoding) {}
 
   void resolve(Query query, Answer answer) {
@@ -131,6 +132,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
 
   [[nodiscard]] KeyEncoding encoding() const { return encoding_; }
   [[nodiscard]] bool own_schema() const { return own_schema_; }
+  [[nodiscard]] bool slides() const { return slides_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
 
   [[nodiscard]] std::string state_json() const {
@@ -304,7 +306,7 @@ class SqliteUpstream::Core : public std::enable_shared_from_this<SqliteUpstream:
   const Clock& clock_;
   const std::size_t queued_max_;
   const std::string file_;
-  const bool own_schema_;
+  const bool own_schema_, slides_;
   const KeyEncoding encoding_;
 
   std::deque<Pending> queue_;
@@ -360,6 +362,16 @@ void SqliteUpstream::list_recent(const RecentQuery& query, Listed listed) {
   core_->on_store<RecentSessions>(
       [query, &clock = core_->clock()](SessionStore& store) { return store.recent(query, clock.wall_ns()); },
       std::move(listed));
+}
+
+SlidingSessions* SqliteUpstream::sliding_sessions() { return core_->slides() ? this : nullptr; }
+
+void SqliteUpstream::write_uses(std::vector<SessionUse> uses, Written written) {
+  core_->on_store<std::vector<Proof>>(
+      [uses = std::move(uses), &clock = core_->clock()](SessionStore& store) {
+        return store.write_uses(uses, clock.wall_ns());
+      },
+      std::move(written));
 }
 
 void SqliteUpstream::list_sessions(std::string subject, std::uint32_t limit,

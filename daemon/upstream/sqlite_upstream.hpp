@@ -34,7 +34,7 @@ inline constexpr std::size_t kQueuedMax = 100'000;
 // Creations, lists and revocations under way: people and scripts ask for these.
 inline constexpr std::size_t kControlMax = 64;
 
-class SqliteUpstream final : public Upstream, public SessionLister {
+class SqliteUpstream final : public Upstream, public SessionLister, public SlidingSessions {
  public:
   template <class T>
   using Done = std::move_only_function<void(authcache::shm::Result<T>)>;
@@ -54,6 +54,8 @@ class SqliteUpstream final : public Upstream, public SessionLister {
   // Null for another program's schema.
   [[nodiscard]] SessionLister* session_lister() override;
   void list_recent(const RecentQuery& query, Listed listed) override;
+  [[nodiscard]] SlidingSessions* sliding_sessions() override;
+  void write_uses(std::vector<SessionUse> uses, Written written) override;
 
   // Answers what is past its deadline although the worker is stuck; called by the loop's timer.
   void expire_overdue();

@@ -23,6 +23,7 @@ using Answer = std::move_only_function<void(Proof)>;
 class KeySetSource;
 class ChangeFeed;
 class SessionLister;
+class SlidingSessions;
 
 class Upstream {
  public:
@@ -42,6 +43,9 @@ class Upstream {
 
   // Null for upstreams that cannot name what they know.
   [[nodiscard]] virtual SessionLister* session_lister() { return nullptr; }
+
+  // Null unless its sessions end when they are not used.
+  [[nodiscard]] virtual SlidingSessions* sliding_sessions() { return nullptr; }
 
   // False until it knows its keys for the first time: what a predecessor admitted cannot be judged before.
   [[nodiscard]] virtual bool ready() const { return true; }

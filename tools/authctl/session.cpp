@@ -91,7 +91,8 @@ struct ListOptions {
 std::string render_list(const json::object& reply) {
   const std::string rows =
       rows_text(array_in(reply, "sessions"), {"sid", "subject", "client_id", "scopes", "roles", "permissions",
-                                              "created_wall_ns", "expires_wall_ns", "revoked_wall_ns"});
+                                              "created_wall_ns", "expires_wall_ns", "last_seen_wall_ns",
+                                              "revoked_wall_ns"});
   return rows.empty() ? "no sessions\n" : rows;
 }
 

@@ -16,6 +16,7 @@ std::string render(const boost::json::object& reply) {
     fleet.erase("transport");
     text += "\nFleet\n" + fields_text(fleet);
   }
+  if (reply.contains("sliding")) text += "\nIdle sessions\n" + fields_text(object_in(reply, "sliding"));
   if (reply.contains("warm") && !array_in(reply, "warm").empty()) {
     text += "\nWarm start\n" +
             rows_text(array_in(reply, "warm"), {"profile", "wanted", "records", "known", "refused", "done", "stopped"});
