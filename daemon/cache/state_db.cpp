@@ -27,8 +27,7 @@ using authcache::shm::UniqueFd;
 
 namespace {
 
-constexpr std::int64_t kApplicationId =
-    0x61637374;  // "acst": a session database put in this place is not taken for ours
+constexpr std::int64_t kApplicationId = 0x61637374;  // "acst": a session database here is not taken for ours
 constexpr std::int64_t kSchemaVersion = 3;
 // Damaged databases kept side by side; somebody should have looked long before.
 constexpr int kSetAsideMax = 1'000;
@@ -482,8 +481,7 @@ Result<std::vector<KnownCursor>> StateDb::load_cursors() {
       if (!row) return std::unexpected(row.error());
       return cursors;
     }
-    KnownCursor known{static_cast<std::uint64_t>(select.integer(0)),
-                      {std::string(select.text(1)), std::string(select.text(2))}};
+    KnownCursor known{static_cast<std::uint64_t>(select.integer(0)), {std::string(select.text(1)), std::string(select.text(2))}};
     // One that is not as it was written might lie ahead of what was heard. Without it everything is asked anew.
     if (cursor_checksum(known) == select.integer(3)) cursors.push_back(std::move(known));
   }

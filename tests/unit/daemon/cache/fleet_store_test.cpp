@@ -97,7 +97,7 @@ TEST_F(FleetStoreTest, ADatabaseThatKnewNoFleetIsBroughtUpWithItsRules) {
     StateDb db = open();
     ASSERT_TRUE(db.commit({{RuleChange::What::kPut, rule_of(1, "alice")}}));
   }
-  run_sql(file, "DROP TABLE fleet_rules; DROP TABLE fleet_cursor; PRAGMA user_version = 1");
+  run_sql(file, "DROP TABLE fleet_rules; DROP TABLE fleet_cursor; PRAGMA user_version = 2");
   StateDb db = open();
   EXPECT_EQ(db.load_rules(0)->size(), 1U);
   ASSERT_TRUE(db.commit({{RuleChange::What::kShare, rule_of(2, "bob")}}));

@@ -432,15 +432,19 @@ TEST(StateDb, NewerVersionIsRefusedAndNotCorrupt) {
   EXPECT_EQ(StateDb::open(directory / "state.db", kBoot).error().code, ErrorCode::kRefused);
 }
 
-TEST(StateDb, AVersionWithoutCursorsIsUpgradedWithAllThatItHolds) {
-  const TemporaryDirectory directory;
-  const auto file = directory / "state.db";
-  open_ok(file).commit({put(subject_rule(1, "alice"))}).value();
-  run_sql(file, "DROP TABLE cursors; PRAGMA user_version = 1");
-  StateDb db = open_ok(file);
-  EXPECT_EQ(rules_of(db).size(), 1u);
-  EXPECT_TRUE(db.load_cursors()->empty());
-  EXPECT_TRUE(db.put_cursor({7, {"server", "5"}}));
+TEST(StateDb, AVersionBeforeThisOneIsUpgradedWithAllThatItHolds) {
+  for (const char* back : {"DROP TABLE fleet_cursor; DROP TABLE fleet_rules; PRAGMA user_version = 2",
+                           "DROP TABLE fleet_cursor; DROP TABLE fleet_rules; DROP TABLE cursors; PRAGMA user_version = 1"}) {
+    const TemporaryDirectory directory;
+    const auto file = directory / "state.db";
+    open_ok(file).commit({put(subject_rule(1, "alice"))}).value();
+    run_sql(file, back);
+    StateDb db = open_ok(file);
+    EXPECT_EQ(rules_of(db).size(), 1u) << back;
+    EXPECT_TRUE(db.load_cursors()->empty()) << back;
+    EXPECT_TRUE(db.put_cursor({7, {"server", "5"}})) << back;
+    EXPECT_TRUE(db.fleet().load()->empty()) << back;
+  }
 }
 
 TEST(StateDb, ACursorIsFoundAgainAndOneThatWasTamperedWithIsNot) {

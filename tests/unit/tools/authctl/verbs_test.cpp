@@ -119,14 +119,16 @@ TEST(Verbs, TokensOfFinishedBatchesArePrintedThoughALaterOneFails) {
 TEST(Verbs, SessionListShowsOneLineForEach) {
   const auto done = run_against(
       {R"({"ok":true,"sessions":[{"sid":"s1","subject":"alice","client_id":"","scopes":["read"],"roles":[],
-      "permissions":[],"created_wall_ns":1772366400000000000,"expires_wall_ns":1772370000000000000,"revoked_wall_ns":null}]})"},
+      "permissions":[],"created_wall_ns":1772366400000000000,"expires_wall_ns":1772370000000000000,
+      "last_seen_wall_ns":1772366460000000000,"revoked_wall_ns":null}]})"},
       {"session", "list", "--subject", "alice"});
   expect_asked(done, R"({"verb":"session_list","profile":"sessions","subject":"alice","limit":100})");
   EXPECT_EQ(
       done.ran.out,
       "SID  SUBJECT  CLIENT ID  SCOPES  ROLES  PERMISSIONS  CREATED               EXPIRES               "
-      "REVOKED\n"
-      "s1   alice    -          read    -      -            2026-03-01T12:00:00Z  2026-03-01T13:00:00Z  -\n");
+      "LAST SEEN             REVOKED\n"
+      "s1   alice    -          read    -      -            2026-03-01T12:00:00Z  2026-03-01T13:00:00Z  "
+      "2026-03-01T12:01:00Z  -\n");
 }
 
 TEST(Verbs, RevocationsAreAskedForByPage) {
